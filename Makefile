@@ -1,0 +1,46 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench lock clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## Start Kafka, simulators and a worker, and send traffic (ARGS='--once …' is passed on)
+	@$(BIN)/inm demo $(ARGS)
+
+test: $(READY) ## Run all tests, on a real Kafka (ARGS='tests/unit -k …' is passed on)
+	@$(BIN)/pytest $(ARGS)
+
+check: $(READY) ## Lint, format, types, direction of imports, Dockerfile
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy inm tests
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/hadolint Dockerfile
+
+format: $(READY) ## Rewrite the code as `make check` wants it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## Measure throughput and latency on this machine (ARGS is passed on)
+	@$(BIN)/inm bench $(ARGS)
+
+# --universal: one file for every Python and platform. No index is written down: each machine has its own.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
+lock: $(READY) ## Resolve the lock files anew from pyproject.toml (ARGS=--upgrade for newer versions)
+	$(LOCK) $(ARGS) --extra demo --group dev --output-file requirements.lock pyproject.toml
+	$(LOCK) --constraint requirements.lock --group build --output-file requirements-worker.lock pyproject.toml
+
+clean: ## Remove the environment, downloads and everything built
+	rm -rf .venv .cache .data build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find inm tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "INM needs Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,5 @@
+"""``python -m inm``."""
+
+from inm.cli import main
+
+main()

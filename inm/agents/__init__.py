@@ -1,0 +1,1 @@
+"""One stage a module. Agents never import each other: a topic lies between them."""

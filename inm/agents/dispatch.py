@@ -1,0 +1,121 @@
+"""Hands deliveries to their routes and says what the providers answered. What follows an answer depends on its result alone."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+
+import faust
+import msgspec
+
+from inm import topics
+from inm.app import app
+from inm.channels.base import Channel
+from inm.core.ids import delivery_id, receipt_key
+from inm.core.records import Delivery, Outcome, Submission, Wait
+from inm.core.results import Answer, Result
+from inm.core.retry import next_attempt
+from inm.streaming.chunks import Chunk
+from inm.streaming.stage import Output, bury, now_ms
+
+PIECE = 50
+"""Deliveries a chunk has at most: what is acked, and after a worker's death repeated, together."""
+
+stage = app.stage("dispatch")
+_decode = msgspec.json.Decoder(Delivery).decode
+_encode = msgspec.json.Encoder().encode
+_turns: dict[str, asyncio.Semaphore] = {}
+
+
+@app.agent(app.chunks(*topics.DELIVERIES, at_most=PIECE), name="dispatch")
+async def agent(stream: faust.StreamT[Chunk]) -> None:
+    await stage.run_batches(stream, dispatch, turn)
+
+
+def turn(chunk: Chunk) -> asyncio.Semaphore:
+    """Chunks of one channel and lane in hand at a time: as many as its routes have a use for, so that a rebalance can drain them."""
+    if chunk.tp.topic not in _turns:
+        channel = chunk.tp.topic.split(".")[2]
+        capacity = sum(route.capacity for route in app.routes.values() if route.name == channel)
+        _turns[chunk.tp.topic] = asyncio.Semaphore(max(2, 2 * capacity // PIECE))
+    return _turns[chunk.tp.topic]
+
+
+async def dispatch(chunk: Chunk, out: Output) -> None:
+    by_route: dict[str, list[Delivery]] = defaultdict(list)
+    for record in chunk.records:
+        try:
+            delivery = _decode(record.value)
+        except msgspec.DecodeError as error:
+            bury(record, out, stage.name, "stage-failed", str(error))
+            continue
+        delivery.redelivered = record.offset < chunk.suspect_until
+        by_route[delivery.route].append(delivery)
+    await asyncio.gather(*(_send(app.routes.get(route), deliveries, out) for route, deliveries in by_route.items()))
+
+
+async def _send(route: Channel | None, deliveries: list[Delivery], out: Output) -> None:
+    started = now_ms()
+    live = [delivery for delivery in deliveries if delivery.expires > started]
+    answers = await route.send(live) if route is not None else [_NO_ROUTE] * len(live)
+    for delivery, answer in zip(live, answers, strict=True):
+        _answered(delivery, answer, route is not None and route.receipts, started, out)
+    for delivery in deliveries:
+        if delivery.expires <= started:
+            _answered(delivery, _EXPIRED, False, started, out)
+    out.accept()
+
+
+_EXPIRED = Answer(Result.PERMANENT, reason="expired")
+_NO_ROUTE = Answer(Result.PERMANENT, reason="route-down", text="no such route is configured")
+
+
+def _answered(delivery: Delivery, answer: Answer, receipts: bool, started: int, out: Output) -> None:
+    now = now_ms()
+    retry_at = None
+    if receipts:
+        _expect_receipts(delivery, answer.provider_ids, now, out)
+    if answer.result is not Result.SENT and (answer.result is not Result.UNKNOWN or delivery.on_unknown == "resend"):
+        retry_at = next_attempt(answer.result, delivery.attempt, now, delivery.expires, delivery.id)
+        if retry_at is not None:
+            _retry(delivery, answer.result, retry_at, out)
+    outcome = Outcome(
+        id=f"{delivery.id}/answer/{next(filter(None, answer.provider_ids), now)}",
+        kind="answer",
+        notification=delivery.notification,
+        delivery=delivery.id,
+        key=delivery.key,
+        at=now,
+        step=delivery.step,
+        attempt=delivery.attempt,
+        route=delivery.route,
+        answer=answer,
+        parts=delivery.parts,
+        started=started,
+        retry_at=retry_at,
+        receipts=receipts,
+        redelivered=delivery.redelivered,
+    )
+    out.emit(topics.OUTCOMES, delivery.key.encode(), _encode(outcome))
+
+
+def _expect_receipts(delivery: Delivery, provider_ids: Sequence[str], now: int, out: Output) -> None:
+    for part, provider_id in enumerate(provider_ids, 1):
+        if not provider_id:
+            continue
+        submission = Submission(delivery.route, provider_id, delivery.id, delivery.key, now, part, len(provider_ids))
+        key = receipt_key(delivery.route, provider_id)
+        out.emit(topics.RECEIPTS, key.encode(), _encode(submission), topics.partition_of_key(key, app.partitions))
+
+
+_NOT_AN_ATTEMPT = {Result.THROTTLED, Result.ROUTE_FAULT}
+
+
+def _retry(delivery: Delivery, result: Result, due: int, out: Output) -> None:
+    """The next attempt waits in ``inm.retries``; the same one again if the provider never looked at it."""
+    attempt = delivery.attempt + (result not in _NOT_AN_ATTEMPT)
+    again = msgspec.structs.replace(
+        delivery, id=delivery_id(delivery.notification, delivery.step, attempt), attempt=attempt, redelivered=False
+    )  # fmt: skip
+    topic = topics.deliveries(delivery.channel, delivery.lane)
+    wait = Wait(id=f"retry/{again.id}", due=due, topic=topic, key=delivery.key, value=msgspec.Raw(_encode(again)))
+    out.emit(topics.RETRIES, delivery.key.encode(), _encode(wait))

@@ -1,0 +1,50 @@
+"""Advances journeys by what became of their deliveries: the next step, or the end."""
+
+import faust
+import msgspec
+
+from inm import topics
+from inm.app import app
+from inm.core.journey import advance
+from inm.core.records import Outcome, Wait
+from inm.streaming.chunks import Chunk, Record
+from inm.streaming.stage import Output, Reject
+from inm.tables.journeys import journeys, keep
+
+stage = app.stage("journeys")
+_decode = msgspec.json.Decoder(Outcome).decode
+_encode = msgspec.json.Encoder().encode
+
+OFFERS = 5
+OFFER_INTERVAL = 2_000
+"""How often, and after how many ms, an outcome without its journey is looked at again."""
+
+
+@app.agent(app.chunks(topics.OUTCOMES), name="journeys")
+async def agent(stream: faust.StreamT[Chunk]) -> None:
+    await stage.run(stream, take)
+
+
+def take(record: Record, out: Output) -> None:
+    outcome = _decode(record.value)
+    journey = journeys.get(out, outcome.notification)
+    if journey is not None:
+        changed, effects = advance(journey, outcome, out.now)
+        if changed is not journey:
+            keep(out, changed, effects)
+    elif outcome.kind != "deadline":
+        _offer_again(outcome, out)
+
+
+def _offer_again(outcome: Outcome, out: Output) -> None:
+    """A worker died between the outputs of evaluate and its row: the row comes with the replay, perhaps after this outcome."""
+    if outcome.offers == OFFERS:
+        raise Reject("unknown-receipt", f"notification {outcome.notification} is not, or no longer, in the ledger")
+    outcome.offers += 1
+    wait = Wait(
+        f"again/{outcome.offers}/{outcome.id}", out.now + OFFER_INTERVAL, topics.OUTCOMES, outcome.key, msgspec.Raw(_encode(outcome))
+    )  # fmt: skip
+    out.emit(topics.SCHEDULE, outcome.key.encode(), _encode(wait))
+
+
+app.every_tick(stage, journeys.sweep)

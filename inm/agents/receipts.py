@@ -1,0 +1,80 @@
+"""Matches what a provider reports with what was submitted, in either order, and says what became of the delivery."""
+
+import faust
+import msgspec
+
+from inm import topics
+from inm.app import app
+from inm.core.ids import partition_of_notification, receipt_key
+from inm.core.records import Outcome, Receipt, Submission, Wait
+from inm.streaming.chunks import Chunk, Record
+from inm.streaming.stage import Output, Reject
+from inm.tables import outbox
+from inm.tables.outbox import Sent
+
+PATIENCE = 120_000
+"""Milliseconds a receipt waits for its submission before it is dead-lettered: a submission follows its submit within a second."""
+
+stage = app.stage("receipts")
+_decode = msgspec.json.Decoder(Submission | Receipt).decode
+_encode = msgspec.json.Encoder().encode
+
+
+@app.agent(app.chunks(topics.RECEIPTS), name="receipts")
+async def agent(stream: faust.StreamT[Chunk]) -> None:
+    await stage.run(stream, match)
+
+
+def match(record: Record, out: Output) -> None:
+    item = _decode(record.value)
+    key = receipt_key(item.route, item.provider_id)
+    row = outbox.outbox.get(out, key) or Sent()
+    if isinstance(item, Submission):
+        _submitted(item, row, out)
+    elif row.submission is not None:
+        _emit(item, row.submission, out)
+        return
+    elif item.last_call:
+        raise Reject("unknown-receipt", f"route {item.route} reported on a message that was not submitted by it")
+    else:
+        _keep(item, row, key, out)
+    outbox.outbox.put(out, key, row, out.now + outbox.KEEP)
+
+
+def _submitted(submission: Submission, row: Sent, out: Output) -> None:
+    row.submission = submission
+    for receipt in row.receipts:
+        _emit(receipt, submission, out)
+    row.receipts = []
+
+
+def _keep(receipt: Receipt, row: Sent, key: str, out: Output) -> None:
+    """It came before its submission: keep it, and look again later whether it still has none."""
+    row.receipts.append(receipt)
+    again = msgspec.structs.replace(receipt, last_call=True)
+    wait = Wait(
+        id=f"receipt/{key}/{receipt.state}", due=out.now + PATIENCE, topic=topics.RECEIPTS, key=key, value=msgspec.Raw(_encode(again))
+    )  # fmt: skip
+    out.emit(topics.SCHEDULE, key.encode(), _encode(wait))
+
+
+def _emit(receipt: Receipt, submission: Submission, out: Output) -> None:
+    notification, step, attempt = submission.delivery.rsplit(".", 2)
+    outcome = Outcome(
+        id=f"{submission.delivery}/receipt/{receipt.provider_id}/{receipt.state}",
+        kind="receipt",
+        notification=notification,
+        delivery=submission.delivery,
+        key=submission.key,
+        at=receipt.at,
+        step=int(step),
+        attempt=int(attempt),
+        route=receipt.route,
+        receipt=receipt,
+        part=submission.part,
+        parts=submission.parts,
+    )
+    out.emit(topics.OUTCOMES, submission.key.encode(), _encode(outcome), partition_of_notification(notification))
+
+
+app.every_tick(stage, outbox.outbox.sweep)

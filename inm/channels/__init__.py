@@ -1,0 +1,1 @@
+"""One channel a module: asyncio clients of providers. No Kafka here."""

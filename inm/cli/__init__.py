@@ -1,0 +1,55 @@
+"""The ``inm`` command. Data goes to stdout, talk to stderr; each subcommand is loaded when it is asked for."""
+
+import sys
+from importlib import import_module
+
+import click
+
+from inm import __version__
+from inm.core.faults import MisconfiguredError
+
+COMMANDS = {
+    "worker": ("inm.cli.worker", "Run a worker: all stages, the API and the connections to the providers."),
+    "topics": ("inm.cli.topics", "List the topics of the installation, or create those that are missing."),
+    "send": ("inm.cli.send", "Send a request to a tenant's topic."),
+    "explain": ("inm.cli.explain", "Tell the story of a notification."),
+    "demo": ("inm.demo.command", "Run everything on this machine: Kafka, simulated providers, a worker and traffic."),
+}
+
+EXIT_MISCONFIGURED = 78
+"""The configuration cannot be used (EX_CONFIG of sysexits.h)."""
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="inm")
+def group() -> None:
+    """INM, the notification manager.
+
+    Settings come from config/inm.yaml and INM_* environment variables. Exit codes: 0 done, 1 failed, 2 wrong usage, 70-73 a worker
+    that ended itself to lose nothing (start it again), 78 a configuration that cannot be used.
+    """
+
+
+def main() -> None:
+    """Entry point: a wrong configuration is a sentence, not a traceback."""
+    try:
+        group(prog_name="inm")
+    except MisconfiguredError as error:
+        for sentence in error.sentences:
+            click.echo(f"inm: {sentence}", err=True)
+        sys.exit(EXIT_MISCONFIGURED)

@@ -1,0 +1,35 @@
+"""``inm topics``."""
+
+import asyncio
+import json
+
+import click
+
+from inm import topics
+from inm.settings import Settings, from_environment, kafka_client, load_catalogue
+from inm.streaming import admin
+
+
+def wanted(settings: Settings) -> list[topics.Topic]:
+    """The topics that an installation with these settings has."""
+    return topics.catalogue(load_catalogue(settings).tenants, settings.partitions)
+
+
+@click.command("topics")
+@click.option("--create", is_flag=True, help="Create the topics that are missing on the cluster.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def command(create: bool, as_json: bool) -> None:
+    """List the topics of the installation with their keys and partitions, or create those that are missing."""
+    settings = from_environment()
+    if create:
+        for name in asyncio.run(
+            admin.ensure(wanted(settings), settings.broker.servers, kafka_client(settings), settings.broker.replication)
+        ):
+            click.echo(f"created {name}")
+        return
+    for topic in wanted(settings):
+        if as_json:
+            row = {"name": topic.name, "partitions": topic.partitions, "key": topic.key, "public": topic.public, "config": topic.config}
+            click.echo(json.dumps(row))
+        else:
+            click.echo(f"{topic.name:35} {topic.partitions:3} partitions  {'public  ' if topic.public else 'internal'}  key: {topic.key}")

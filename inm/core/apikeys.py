@@ -1,0 +1,36 @@
+"""API keys: ``inm_live_<id>_<secret>``. Only their SHA-256 is ever kept."""
+
+import re
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+
+from msgspec import Struct
+
+_KEY = re.compile(r"inm_live_(?P<id>[A-Za-z0-9]{1,32})_(?P<secret>[A-Za-z0-9_-]{32,128})")
+FORM = "inm_live_<id: letters and digits>_<secret: at least 32 letters, digits, - or _>"
+
+
+class ApiKey(Struct, frozen=True):
+    """A key that is known: whose it is, its public id, and the hash of the whole key in hexadecimal."""
+
+    tenant: str
+    id: str
+    sha256: str
+
+
+def hashed(tenant: str, key: str) -> ApiKey:
+    """What is kept of a key. ``ValueError``, without repeating the key, if it has not the form."""
+    match = _KEY.fullmatch(key)
+    if not match:
+        raise ValueError(f"an API key of tenant {tenant} is not of the form {FORM}")
+    return ApiKey(tenant, match["id"], sha256(key.encode()).hexdigest())
+
+
+def index(keys: Iterable[ApiKey]) -> dict[str, ApiKey]:
+    """By hash, for :func:`find`."""
+    return {key.sha256: key for key in keys}
+
+
+def find(known: Mapping[str, ApiKey], key: str) -> ApiKey | None:
+    """The known key that this is, or None. A look-up by hash tells an attacker nothing by its time: he cannot steer the hash."""
+    return known.get(sha256(key.encode(errors="replace")).hexdigest()) if len(key) <= 256 else None

@@ -1,0 +1,63 @@
+"""Event detail records: one for each event of each notification, on ``inm.edr``. Version 1 of their schema.
+
+New fields are optional and no meaning changes within a version; ``docs/schemas/edr-1.json`` is made from here.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from inm.core.records import Lane
+
+Event = Literal["scheduled", "accepted", "step", "retried", "submitted", "delivered", "read", "failed", "unknown", "expired"]
+
+
+class Times(Struct, frozen=True, omit_defaults=True):
+    """When each stage was reached."""
+
+    received: Annotated[int, Meta(description="INM took the request (ms).")]
+    decided: Annotated[int | None, Meta(description="Step, text and route were chosen (ms).")] = None
+    started: Annotated[int | None, Meta(description="The attempt to submit began (ms).")] = None
+    submitted: Annotated[int | None, Meta(description="The provider accepted it (ms).")] = None
+    delivered: Annotated[int | None, Meta(description="The last part was delivered, by the provider's receipt (ms).")] = None
+
+
+class Edr(Struct, frozen=True, omit_defaults=True, tag=1, tag_field="schema"):
+    """One event of one notification. Every notification has exactly one record with ``final`` true; later ones correct it."""
+
+    id: Annotated[str, Meta(description="Unique; a record written twice has the same id.")]
+    event: Annotated[
+        Event,
+        Meta(
+            description="What happened: scheduled (it waits for its time), accepted (the request is taken), step (a further step of the "
+            "plan begins), retried (an attempt failed, another follows), submitted (the provider took it), delivered, read, failed, "
+            "unknown (no one knows whether it arrived), expired (its time ended before it could be sent)."
+        ),
+    ]
+    at: Annotated[int, Meta(description="When it happened (ms).")]
+    notification: Annotated[str, Meta(description="Id of the notification.")]
+    tenant: Annotated[str, Meta(description="The brand or market segment.")]
+    scenario: Annotated[str, Meta(description="The business reason.")]
+    times: Annotated[Times, Meta(description="When each stage was reached, as far as it was.")]
+    final: Annotated[bool, Meta(description="The end of the notification, by this event.")] = False
+    request_id: Annotated[str | None, Meta(description="The producer's own reference.")] = None
+    user: Annotated[str | None, Meta(description="The tenant's id of the recipient.")] = None
+    to: Annotated[str | None, Meta(description="The address used.")] = None
+    channel: Annotated[str | None, Meta(description="sms or email.")] = None
+    route: Annotated[str | None, Meta(description="The configured connection used.")] = None
+    lane: Annotated[Lane | None, Meta(description="Its priority.")] = None
+    sender: Annotated[str | None, Meta(description="What the recipient sees as the sender.")] = None
+    template: Annotated[str | None, Meta(description="Name of the template that made the text.")] = None
+    version: Annotated[int | None, Meta(description="Version of that template.")] = None
+    language: Annotated[str | None, Meta(description="Language of the text (BCP 47).")] = None
+    step: Annotated[int | None, Meta(description="Step of the plan, from 1.")] = None
+    attempt: Annotated[int | None, Meta(description="Attempt of the step, from 1.")] = None
+    parts: Annotated[int | None, Meta(description="Short messages that the text takes; 1 for other channels.")] = None
+    encoding: Annotated[str | None, Meta(description="gsm7 or ucs2.")] = None
+    provider_ids: Annotated[list[str], Meta(description="The provider's message ids, one a part.")] = []
+    reason: Annotated[str | None, Meta(description="Why, from the documented list of reasons.")] = None
+    code: Annotated[str | None, Meta(description="The provider's own code.")] = None
+    text: Annotated[str | None, Meta(description="The provider's own words, or the detail of the reason.")] = None
+    redelivered: Annotated[bool, Meta(description="It may have been submitted before: a worker died before it could note that.")] = False
+    duplicate: Annotated[bool, Meta(description="A further submit of what was submitted already.")] = False
+    correction: Annotated[bool, Meta(description="Came late, and says otherwise or more than an earlier record.")] = False

@@ -1,0 +1,49 @@
+"""Keys, partitions and the deterministic ids by which a replay meets itself."""
+
+import base64
+from hashlib import blake2b
+
+from aiokafka.partitioner import murmur2
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of ``key`` as Kafka's default partitioner has it (murmur2, as the Java client)."""
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def user_key(tenant: str, user: str | None, phone: str | None, email: str | None) -> str:
+    """``tenant/user-id``, or ``tenant/address`` when the request names no user."""
+    return f"{tenant}/{user or phone or (email or '').lower()}"
+
+
+def _digest(text: str) -> str:
+    """65 bits of a hash as 13 lower-case base-32 characters."""
+    raw = blake2b(text.encode(), digest_size=9).digest()
+    return base64.b32encode(raw).decode().lower()[:13]
+
+
+def notification_id(key: str, identity: str, partitions: int) -> str:
+    """``<partition>-<user><request>``: any worker finds the owner by the id, and a user's ids sort together.
+
+    ``identity`` is what makes the request itself: the idempotency key, the producer's request id or
+    the record's place on its topic.
+    """
+    return f"{partition_of(key.encode(), partitions)}-{_digest(key)}{_digest(key + chr(0) + identity)}"
+
+
+def partition_of_notification(notification: str) -> int:
+    """The partition that a notification id begins with. ``ValueError`` if it is no such id."""
+    head, _, tail = notification.partition("-")
+    if not (head.isdigit() and tail):
+        raise ValueError(f"{notification!r} is not a notification id")
+    return int(head)
+
+
+def delivery_id(notification: str, step: int, attempt: int) -> str:
+    """``<notification>.<step>.<attempt>``, both counted from 1."""
+    return f"{notification}.{step}.{attempt}"
+
+
+def receipt_key(route: str, provider_id: str) -> str:
+    """What a provider's report and our submission have in common: provider ids are unique within a route only."""
+    return f"{route}/{provider_id}"

@@ -1,0 +1,79 @@
+"""The eight results a provider's answer can have, and the reasons behind a failure.
+
+What follows an answer depends on its :class:`Result` alone; the provider's own code and words
+are kept beside it. Every reason INM ever writes into an EDR or a dead letter is in :data:`REASONS`.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Result(StrEnum):
+    """What a provider's answer means for us, whatever the channel."""
+
+    SENT = "sent"
+    """Accepted by the provider: wait for the receipt, or final where the channel gives none."""
+    TEMPORARY = "temporary"
+    """Not now: retry by the schedule."""
+    THROTTLED = "throttled"
+    """Too fast: slow the route down; not an attempt."""
+    PERMANENT = "permanent"
+    """Never for this message: next step."""
+    INVALID_ADDRESS = "invalid-address"
+    """Never for this address: next step; the address is marked."""
+    NOT_ALLOWED = "not-allowed"
+    """Consent, opt-out or a closed window: next step at once."""
+    ROUTE_FAULT = "route-fault"
+    """Credentials, bind, certificate, connection: hold the route; not an attempt."""
+    UNKNOWN = "unknown"
+    """Written, but no answer came: the scenario's policy decides."""
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a provider said to one delivery.
+
+    ``provider_ids`` has one id for the message or, for SMS, one a part in order, empty for a part that was not accepted: also an
+    answer that is not ``sent`` may have some; ``code`` and ``text`` are
+    the provider's own; ``reason`` is one of :data:`REASONS`, set unless the result is ``sent``.
+    """
+
+    result: Result
+    provider_ids: list[str] = []
+    reason: str | None = None
+    code: str | None = None
+    text: str | None = None
+
+
+REASONS: dict[str, str] = {
+    # the request
+    "invalid-json": "the record is not a JSON object",
+    "invalid-request": "a field is missing, unknown or of a wrong type; the detail names it",
+    "invalid-topic": "the record came by a topic or names a tenant that is not its own",
+    "unknown-tenant": "no such tenant",
+    "unknown-scenario": "the tenant has no such scenario",
+    "too-large": "the record is larger than a topic takes",
+    # the decision
+    "no-address": "the recipient has no address that any step of the plan can use",
+    "unknown-template": "the scenario names a template that does not exist",
+    "missing-field": "the template needs a field that the request does not bring",
+    "render-failed": "the template could not be rendered within its limits",
+    "too-many-parts": "the SMS is longer than the scenario's segment limit",
+    "expired": "its validity ended before it could be sent",
+    # the provider
+    "provider-rejected": "the provider refused the message for good",
+    "invalid-address": "the provider says that the address cannot exist or takes no messages",
+    "not-allowed": "the provider says that the recipient may not be written to",
+    "provider-temporary": "the provider could not take the message now",
+    "throttled": "the provider asked to slow down",
+    "route-down": "no connection to the provider",
+    "route-refused": "the provider refused our credentials, bind or certificate",
+    "no-answer": "the message was written, but no answer came",
+    "retries-exhausted": "every attempt of the retry schedule failed",
+    "undelivered": "the provider reported that it could not deliver",
+    "provider-expired": "the provider gave up after the message's validity",
+    "no-receipt": "no receipt came until the deadline",
+    # the inside
+    "unknown-receipt": "a receipt for a message that INM does not know",
+    "stage-failed": "a stage could not process the record: a defect, the detail has the exception",
+}

@@ -1,0 +1,113 @@
+"""A whole installation on this machine: broker, simulated providers and workers, in a folder of its own."""
+
+import asyncio
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from inm.demo.child import Child
+from inm.demo.kafka import broker
+from inm.demo.ports import free_ports
+from inm.demo.smsc import Smsc
+from inm.demo.smtp import SmtpServer
+
+READY_TIMEOUT = 60.0
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+class Installation:
+    """``async with Installation() as installation``; workers are started by :meth:`start_worker`."""
+
+    def __init__(self, *, seed: int = 1, http_port: int | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="inm-"))
+        self.smsc = Smsc(password=secrets.token_hex(4), seed=seed)
+        self.smtp = SmtpServer()
+        self.api_key = f"inm_live_demo_{secrets.token_urlsafe(32)}"
+        self.bootstrap = ""
+        self.workers: dict[str, Child] = {}
+        self.ports: dict[str, int] = {}
+        self._http_port = http_port
+        self._running = AsyncExitStack()
+
+    async def __aenter__(self) -> "Installation":
+        try:
+            kafka = broker()
+            self.bootstrap = await asyncio.to_thread(kafka.__enter__)
+            self._running.push(kafka.__exit__)
+            await self.smsc.start()
+            self._running.push_async_callback(self.smsc.stop)
+            await self.smtp.start()
+            self._running.push_async_callback(self.smtp.stop)
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await asyncio.gather(*(asyncio.to_thread(worker.stop) for worker in self.workers.values()))
+        await self._running.aclose()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def environment(self) -> dict[str, str]:
+        """What a worker, or an ``inm`` command beside it, needs in its environment."""
+        return {
+            "INM_CONFIG": str(CONFIG),
+            "INM_BROKER": self.bootstrap,
+            "INM_DATA_DIR": str(self.folder / "data"),
+            "INM_SMSC_PASSWORD": self.smsc.account[1],
+            "INM_ROUTE_SMSC_1_HOSTS": f"127.0.0.1:{self.smsc.port}",
+            "INM_ROUTE_SMTP_1_PORT": str(self.smtp.port),
+            "INM_API_KEYS": f"acme={self.api_key}",
+        }
+
+    def log(self, name: str) -> Path:
+        """What a worker says, over all its starts."""
+        return self.folder / f"{name}.log"
+
+    async def start_worker(self, name: str = "worker-1", more: Mapping[str, str] | None = None) -> Child:
+        """Start a worker (again) and return when it has its partitions. ``RuntimeError`` with the end of its log if it does not."""
+        if name not in self.ports:
+            self.ports[name] = self._http_port or free_ports(1)[0]
+            self._http_port = None
+        own = {"INM_WORKER_ID": name, "INM_HTTP_PORT": str(self.ports[name])}
+        environment = os.environ | self.environment() | own | dict(more or {})
+        command = [sys.executable, "-m", "inm", "worker"]
+        worker = self.workers[name] = await asyncio.to_thread(lambda: Child(command, self.log(name), environment=environment))
+        await self._ready(name, worker)
+        return worker
+
+    async def stop_worker(self, name: str) -> int:
+        """SIGTERM; the exit code."""
+        return await asyncio.to_thread(self.workers.pop(name).stop)
+
+    def kill_worker(self, name: str) -> None:
+        """SIGKILL."""
+        self.workers.pop(name).kill()
+
+    def url(self, name: str = "worker-1") -> str:
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+    async def _ready(self, name: str, worker: Child) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + READY_TIMEOUT
+        while not await asyncio.to_thread(_answers, f"{self.url(name)}/readyz"):
+            if not worker.running or loop.time() > end:
+                tail = "\n".join(self.log(name).read_text(errors="replace").splitlines()[-30:])
+                raise RuntimeError(f"{name} {'is not ready' if worker.running else 'has ended'}; the end of its log:\n{tail}")
+            await asyncio.sleep(0.1)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=2) as response:  # noqa: S310 - always http://127.0.0.1
+            return bool(response.status == 200)
+    except (URLError, OSError):
+        return False

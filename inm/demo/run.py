@@ -1,0 +1,105 @@
+"""One run of traffic through an installation: sends, counts, and says when everything has its end."""
+
+import asyncio
+from collections.abc import Iterator
+from time import time
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from inm import topics
+from inm.demo.census import Census
+from inm.demo.installation import Installation
+from inm.demo.traffic import Traffic
+
+USERS = 200
+SETTLE = 1.0
+"""Seconds without any news after the last end, in which a second one would show up."""
+
+
+class Run:
+    """``start`` it when topics exist, ``send`` requests, ``wait`` for their ends, ``stop``."""
+
+    def __init__(self, installation: Installation, run: str, seed: int) -> None:
+        self.installation = installation
+        self.census = Census(run)
+        self.dead = 0
+        self.news = asyncio.Event()
+        self._traffic = Traffic(run, seed)
+        self._began = time()
+
+    async def start(self) -> None:
+        """Begin to follow the EDRs, and tell INM of some users."""
+        servers = self.installation.bootstrap
+        self._producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=True, linger_ms=5)
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, auto_offset_reset="earliest")
+        await self._producer.start()
+        await self._consumer.start()
+        await self._follow_from_now()
+        self._task = asyncio.create_task(self._follow())
+        for key, value in self._traffic.users(USERS):
+            await self._producer.send(topics.USERS, value, key.encode())
+        await self._producer.flush()
+
+    async def _follow_from_now(self) -> None:
+        counts = {name: await self._partitions(name) for name in (topics.EDR, topics.DEAD)}
+        self._consumer.assign([TopicPartition(name, number) for name, count in counts.items() for number in range(count)])
+        await self._consumer.seek_to_end()
+        for tp in self._consumer.assignment():
+            await self._consumer.position(tp)
+
+    async def _partitions(self, topic: str) -> int:
+        return len(await self._producer.partitions_for(topic))
+
+    async def _follow(self) -> None:
+        async for record in self._consumer:
+            if record.topic == topics.EDR:
+                self.census.add(record.value)
+            else:
+                self.dead += 1
+            self.news.set()
+
+    def requests(self, count: int) -> Iterator[tuple[str, bytes]]:
+        return self._traffic.requests(count, USERS)
+
+    async def send(self, count: int, rate: float | None = None) -> None:
+        """Send ``count`` requests, at ``rate`` a second, or as fast as the broker takes them."""
+        began = time()
+        for number, (tenant, value) in enumerate(self.requests(count)):
+            if rate and (early := began + number / rate - time()) > 0:
+                await asyncio.sleep(early)
+            self.census.requested[f"{self.census.run}-{number}"] = int(time() * 1000)
+            await self._producer.send(topics.requests(tenant), value)
+        await self._producer.flush()
+
+    async def wait(self, limit: float) -> bool:
+        """Until every request sent has its final EDR and nothing more comes; False if that takes over ``limit`` seconds."""
+        end = time() + limit
+        while self.census.ended < len(self.census.requested) and time() < end:
+            await self._next_news(1.0)
+        complete = self.census.ended >= len(self.census.requested)
+        while complete and await self._next_news(SETTLE):
+            pass
+        return complete
+
+    async def _next_news(self, seconds: float) -> bool:
+        self.news.clear()
+        try:
+            await asyncio.wait_for(self.news.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def report(self) -> dict[str, object]:
+        """The census beside what the providers have."""
+        smsc, smtp = self.installation.smsc.ledger, self.installation.smtp.ledger
+        doubles = smsc.duplicates + smsc.duplicate_parts + sum(times - 1 for times in smtp.duplicates.values())
+        return self.census.report(
+            parts_at_smsc=smsc.parts, mails_at_server=smtp.count, doubles_at_providers=doubles, seconds=time() - self._began
+        )  # fmt: skip
+
+    async def stop(self) -> None:
+        """Stop following."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._consumer.stop()
+        await self._producer.stop()

@@ -1,0 +1,1 @@
+"""Doors: the ways by which requests come in besides Kafka."""

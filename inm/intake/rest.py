@@ -1,0 +1,159 @@
+"""The REST door: requests in, stories out, and what operators and programs need to know of this worker."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiohttp import hdrs, web, web_response
+
+from inm import metrics, topics
+from inm.core import schemas
+from inm.intake import openapi, problems, submission
+from inm.intake.keys import idempotency_key, tenant_of
+from inm.intake.ledger import Ledger
+from inm.intake.problems import Handler, Problem
+from inm.intake.submission import Item
+from inm.streaming.stage import now_ms
+
+if TYPE_CHECKING:
+    from inm.app import Inm
+
+MAX_BODY = 2 * 1024 * 1024
+ACK_TIMEOUT = 5.0
+"""Seconds until a sender is told that Kafka does not take his requests. They may still arrive; the same key makes them one."""
+MAX_UNACKED = 64 * 1024 * 1024
+"""Bytes that may wait for Kafka: what comes while it is down must not fill the memory of the worker."""
+MAX_LOOKUPS = 1000
+"""Notifications up to which a replay is recognised as one; a larger one is done again, which changes nothing."""
+BIG = 64 * 1024
+"""Bytes of a body that is checked in a thread, so that the stages go on meanwhile."""
+
+TenantHandler = Callable[[web.Request, str], Awaitable[web.Response]]
+_encode = msgspec.json.Encoder().encode
+
+
+class Rest:
+    """The handlers, over the application they belong to."""
+
+    def __init__(self, app: "Inm") -> None:
+        self._app = app
+        self._ledger = Ledger(app)
+        self._unacked = 0
+
+    def install(self, web_app: web.Application) -> None:
+        """Put middlewares and routes into an application that has not started."""
+        # Its versions are nobody's business; answers to malformed HTTP take no other way than this one.
+        web_response.SERVER_SOFTWARE = "INM"  # type: ignore[attr-defined]
+        web_app.middlewares.extend((_measured, problems.middleware))
+        web_app.add_routes(
+            [
+                web.post("/v1/requests", self._of_tenant(self.post_requests)),
+                web.get("/v1/notifications/{id}", self._of_tenant(self._ledger.story)),
+                web.post("/internal/fingerprints", self._of_tenant(self._ledger.fingerprints)),
+                web.get("/openapi.json", _document(openapi.document())),
+                web.get("/schemas/request/1", _document(schemas.request_schema(), "application/schema+json")),
+                web.get("/schemas/edr/1", _document(schemas.edr_schema(), "application/schema+json")),
+                web.get("/problems/{kind}", problems.page),
+                web.get("/healthz", _alive),
+                web.get("/readyz", self.ready),
+                web.get("/metrics", self.metrics),
+            ]
+        )
+
+    async def post_requests(self, request: web.Request, tenant: str) -> web.Response:
+        """Take one request or a list: 202 when Kafka has all of them."""
+        key = idempotency_key(request)
+        body = await _body(request)
+        asked = (body, tenant, self._app.catalogue, key, now_ms(), self._app.partitions)
+        items = await asyncio.to_thread(submission.read, *asked) if len(body) > BIG else submission.read(*asked)
+        replayed = key is not None and await self._is_replay(request, tenant, items)
+        if not replayed:
+            await self._produce(tenant, items)
+        headers = {"Idempotency-Replayed": "true"} if replayed else {}
+        if len(items) == 1 and len(items[0].notifications) == 1:
+            headers[hdrs.LOCATION] = f"/v1/notifications/{items[0].notifications[0].id}"
+        return web.Response(body=_encode(submission.taken(items)), status=202, content_type="application/json", headers=headers)
+
+    async def ready(self, request: web.Request) -> web.Response:
+        """Whether this worker takes part: its partitions are there and their tables restored."""
+        if not self._app.ready:
+            raise Problem("unavailable", "The worker has not got its partitions yet.", headers={"Retry-After": "1"})
+        return web.json_response({"status": "ready"})
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """For Prometheus."""
+        metrics.READY.set(self._app.ready)
+        metrics.PARTITIONS.set(len(self._app.assignments.partitions) if self._app.ready else 0)
+        return web.Response(body=metrics.exposition(), headers={hdrs.CONTENT_TYPE: metrics.CONTENT_TYPE})
+
+    def _of_tenant(self, handler: TenantHandler) -> Handler:
+        async def authorized(request: web.Request) -> web.Response:
+            return await handler(request, tenant_of(request, self._app.settings.api_keys))
+
+        return authorized
+
+    async def _is_replay(self, request: web.Request, tenant: str, items: list[Item]) -> bool:
+        """Whether all of it is in the ledger already. A :class:`Problem` if something else is, under the same key."""
+        asked = {notification.id: notification.fingerprint for item in items for notification in item.notifications}
+        if len(asked) > MAX_LOOKUPS:
+            return False
+        known = await self._ledger.known(request, tenant, asked)
+        if any(fingerprint not in (None, asked[notification]) for notification, fingerprint in known.items()):
+            raise Problem("idempotency-mismatch")
+        return len(known) == len(asked)
+
+    async def _produce(self, tenant: str, items: list[Item]) -> None:
+        """Returns when the broker has everything; a :class:`Problem` if it has not in time."""
+        size = sum(len(item.record) for item in items)
+        down = Problem("unavailable", "The requests could not be stored in time.", headers={"Retry-After": "5"})
+        if self._unacked + size > MAX_UNACKED:
+            raise down
+        topic, partitions, emit = topics.requests(tenant), self._app.partitions, self._app.emitter.emit
+        batches = {emit(topic, topics.partition_of_key(item.identity, partitions), item.identity.encode(), item.record) for item in items}
+        acked = asyncio.gather(*(batch.acked for batch in batches), return_exceptions=True)
+        self._unacked += size
+        acked.add_done_callback(lambda _: self._settled(size))
+        done, _ = await asyncio.wait((acked,), timeout=ACK_TIMEOUT)
+        if not done or any(isinstance(result, BaseException) for result in acked.result()):
+            raise down
+
+    def _settled(self, size: int) -> None:
+        self._unacked -= size
+
+
+async def _body(request: web.Request) -> bytes:
+    """The body, decompressed if need be, up to its limit."""
+    if request.content_type != "application/json" or (request.charset or "utf-8").lower() != "utf-8":
+        raise Problem("unsupported-media-type", headers={hdrs.ACCEPT: "application/json"})
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise Problem("too-large", f"a body may have {MAX_BODY} bytes")
+    return bytes(body)
+
+
+def _document(content: dict[str, Any], content_type: str = "application/json") -> Handler:
+    body = msgspec.json.format(_encode(content))
+
+    async def serve(_: web.Request) -> web.Response:
+        return web.Response(body=body, content_type=content_type)
+
+    return serve
+
+
+async def _alive(_: web.Request) -> web.Response:
+    return web.json_response({"status": "alive"})
+
+
+@web.middleware
+async def _measured(request: web.Request, handler: Handler) -> web.StreamResponse:
+    began = perf_counter()
+    response = await handler(request)
+    route = problems.route_of(request)
+    method = request.method if request.method in (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_POST) else "other"
+    metrics.HTTP_REQUESTS.labels(route, method, response.status).inc()
+    metrics.HTTP_SECONDS.labels(route).observe(perf_counter() - began)
+    return response

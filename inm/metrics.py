@@ -1,0 +1,51 @@
+"""Every metric INM has: names, meaning and labels, defined once; served at ``/metrics`` in Prometheus' text format.
+
+Labels come from closed sets: stages, reasons, routes, results. Never a user, an address or an id.
+"""
+
+from platform import python_version
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from inm import __version__
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, which nobody asks for
+REGISTRY = CollectorRegistry(auto_describe=True)
+ProcessCollector(namespace="inm", registry=REGISTRY)
+
+BUILD = Info("inm_build", "The version that runs.", registry=REGISTRY)
+BUILD.info({"version": __version__, "python": python_version()})
+
+READY = Gauge("inm_ready", "1 if this worker has its partitions with their tables restored.", registry=REGISTRY)
+PARTITIONS = Gauge("inm_table_partitions", "Partitions of the tables that this worker holds.", registry=REGISTRY)
+
+STAGE_RECORDS = Counter("inm_stage_records", "Records that a stage has decided, dead letters among them.", ["stage"], registry=REGISTRY)
+DEAD_LETTERS = Counter("inm_dead_letters", "Records sent to inm.dead.", ["stage", "reason"], registry=REGISTRY)
+ATTEMPTS = Counter(
+    "inm_attempts", "Answers of providers to attempts, by normalised result.", ["channel", "route", "result"], registry=REGISTRY
+)
+
+HTTP_REQUESTS = Counter("inm_http_requests", "Answers of the API.", ["route", "method", "status"], registry=REGISTRY)
+HTTP_SECONDS = Histogram(
+    "inm_http_request_duration_seconds",
+    "From a request's head to its answer.",
+    ["route"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    registry=REGISTRY,
+)
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def exposition() -> bytes:
+    """All of them as :data:`CONTENT_TYPE`."""
+    return generate_latest(REGISTRY)

@@ -1,0 +1,185 @@
+"""The Faust app with INM's transport, tables and guards in place."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+import faust
+from aiokafka import AIOKafkaConsumer
+from faust import streams
+from faust.types import TP
+
+from inm.streaming.assignment import Assignments
+from inm.streaming.chunks import Chunk
+from inm.streaming.consumer import Consumer
+from inm.streaming.emitter import Emitter
+from inm.streaming.stage import Output, Stage
+from inm.streaming.tables import Table
+from inm.streaming.transport import Producer, Transport
+from inm.streaming.watchdog import Watchdog
+
+log = logging.getLogger("inm.app")
+
+PINNED = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0", "mode-streaming": "0.7.1"}
+"""The versions whose inside this layer was read and tested against."""
+COMMIT_INTERVAL = 0.1
+"""Seconds between commits: what a killed worker's successor repeats reaches back to the last one."""
+TICK = 0.5
+"""Seconds between two ticks of a partition."""
+SESSION_TIMEOUT = 10.0
+"""Seconds until the broker gives a silent worker's partitions to others."""
+
+Tick = Callable[[Output], None]
+Stopper = Callable[[], Awaitable[None]]
+
+
+def check_versions(found: Callable[[str], str] = version) -> None:
+    """Refuse to run on other versions than the pinned ones: their private parts may have moved."""
+    wrong = {name: found(name) for name, pinned in PINNED.items() if found(name) != pinned}
+    if wrong:
+        raise SystemExit(f"INM is tested with {PINNED}, but found {wrong}. Install requirements.lock, or set INM_ANY_VERSIONS=1.")
+    if vars(streams)["_CStreamIterator"] is None:
+        raise SystemExit("faust-streaming's compiled stream is missing: the pure Python one acks events of an old generation.")
+
+
+class StreamingApp(faust.App):
+    """A Faust app of stages and tables. ``faust.App``'s own options pass through."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        brokers: Sequence[str],
+        client: Mapping[str, Any],
+        worker: str,
+        folder: Path,
+        tables: Sequence[Table],
+        copartitioned: frozenset[str],
+        **options: Any,
+    ) -> None:
+        """``brokers`` are host:port; ``client`` are aiokafka's security options; ``worker`` is the static member id."""
+        self.brokers = brokers
+        self.client = client
+        self.emitter = Emitter()
+        self.chunk_limits: dict[str, int] = {}
+        self.ticks: list[tuple[Stage, Tick]] = []
+        self.openers: list[Stopper] = []
+        self.closers: list[Stopper] = []
+        self._folder = folder
+        self._inm_tables = list(tables)
+        self._copartitioned = copartitioned
+        self.watchdog: Watchdog | None = None
+        super().__init__(
+            name,
+            broker=[f"kafka://{broker}" for broker in brokers],
+            datadir=str(folder / "faust"),
+            TableManager=Assignments,
+            broker_commit_interval=COMMIT_INTERVAL,
+            broker_session_timeout=SESSION_TIMEOUT,
+            broker_heartbeat_interval=2.0,
+            broker_request_timeout=30.0,
+            broker_max_poll_records=4000,
+            consumer_auto_offset_reset="earliest",
+            consumer_group_instance_id=worker,
+            producer_acks=-1,
+            stream_wait_empty=True,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            web_tables_enabled=False,
+            web_router_enabled=False,
+            **options,
+        )
+
+    # -- what Faust asks for ------------------------------------------------------------------------
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> Transport:
+        return Transport(self.conf.broker_producer, self)
+
+    async def on_first_start(self) -> None:
+        """Faust makes the last folder of its path alone."""
+        (self._folder / "faust").mkdir(parents=True, exist_ok=True)
+        await super().on_first_start()
+
+    async def on_start(self) -> None:
+        """Before the first partition comes: tables know their folder, outputs have a producer, guards watch."""
+        await super().on_start()
+        assignments = self.assignments
+        assignments.tables = self._inm_tables
+        assignments.copartitioned = self._copartitioned
+        assignments.emitter = self.emitter
+        assignments.folder = self._folder / "tables"
+        assignments.new_consumer = self.new_consumer
+        await self.maybe_start_producer()
+        self.emitter.start(cast(Producer, self.producer).client)
+        loop = asyncio.get_running_loop()
+        self.watchdog = Watchdog(loop.call_soon_threadsafe, cast(Consumer, self.consumer), assignments.ready.is_set)
+        for opener in self.openers:
+            await opener()
+        self.add_future(self._tick())
+
+    async def on_stop(self) -> None:
+        """Finish and commit what has begun, then close what faces the outside, then the rest."""
+        if self.watchdog is not None:
+            self.watchdog.stopping()
+        await self._stop_consumer()
+        for closer in self.closers:
+            await closer()
+        await self.emitter.flush()
+        await super().on_stop()
+
+    # -- what stages ask for ------------------------------------------------------------------------
+
+    @property
+    def assignments(self) -> Assignments:
+        """The tables' partitions on this worker."""
+        return cast(Assignments, self.tables)
+
+    @property
+    def ready(self) -> bool:
+        """Whether this worker has its partitions with their tables restored."""
+        return bool(self.assignments.ready.is_set())
+
+    def stage(self, name: str) -> Stage:
+        """What runs the handler of one agent."""
+        return Stage(name, self.emitter, self._is_current)
+
+    def chunks(self, *topics: str, at_most: int | None = None) -> Any:
+        """The topic description of an agent that takes chunks, of ``at_most`` so many records, and acks them itself."""
+        if at_most is not None:
+            self.chunk_limits.update(dict.fromkeys(topics, at_most))
+        return self.topic(*topics, value_type=bytes, acks=False)
+
+    def every_tick(self, stage: Stage, decide: Tick) -> None:
+        """Call ``decide`` for each partition held, twice a second, as a record's handler is called."""
+        self.ticks.append((stage, decide))
+
+    def new_consumer(self) -> AIOKafkaConsumer:
+        """A consumer without a group, for restores and mirrors."""
+        return AIOKafkaConsumer(
+            bootstrap_servers=list(self.brokers),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=4 << 20,
+            **self.client,
+        )
+
+    def owner_of(self, topic: str, partition: int) -> str | None:
+        """The base URL of the worker that holds a partition; None while nobody does."""
+        return cast(str | None, cast(Any, self.assignor)._external_tps_url.get(TP(topic, partition)))
+
+    def _is_current(self, chunk: Chunk) -> bool:
+        return cast(Consumer, self.consumer).flow_active and chunk.generation == self.consumer_generation_id
+
+    async def _tick(self) -> None:
+        while not self.should_stop:
+            await self.sleep(TICK)
+            for partition in list(self.assignments.partitions):
+                for stage, decide in self.ticks:
+                    if self.ready:
+                        await stage.tick(partition, decide)

@@ -1,0 +1,146 @@
+"""What happens when partitions come: mark them as owned, restore their tables, let the streams run.
+
+Takes the place of Faust's table recovery; Faust calls :meth:`Assignments.on_rebalance` for every new assignment.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, cast
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from faust.tables.manager import TableManager
+from faust.types import TP
+
+from inm.streaming.consumer import CLEAN, Consumer
+from inm.streaming.emitter import Emitter
+from inm.streaming.fatal import EXIT_ASSIGNMENT, EXIT_PRODUCE, leave
+from inm.streaming.restore import restore
+from inm.streaming.tables import Database, Table
+
+log = logging.getLogger("inm.assignment")
+
+
+class Assignments(TableManager):
+    """The worker's tables and the steps between an assignment and the first record."""
+
+    tables: list[Table]
+    """All tables of the application."""
+    copartitioned: frozenset[str]
+    """Topics whose partition n must live where partition n of the tables lives."""
+    emitter: Emitter
+    folder: Path
+    new_consumer: Callable[[], AIOKafkaConsumer]
+
+    def __init__(self, app: Any, **kwargs: Any) -> None:
+        super().__init__(app, **kwargs)
+        self.ready = asyncio.Event()
+        self.partitions: set[int] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def consumer(self) -> Consumer:
+        return cast(Consumer, self.app.consumer)
+
+    async def on_start(self) -> None:
+        """Faust's own tables are not used: nothing to wait for before the subscription."""
+        self._tables_finalized.set()
+        self._tables_registered.set()
+
+    async def on_stop(self) -> None:
+        self._cancel()
+        await cast(Any, self.app)._fetcher.stop()
+        for table in self.tables:
+            table.close()
+
+    def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        self._cancel()
+
+    def _cancel(self) -> None:
+        self.ready.clear()
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def on_rebalance(self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0) -> None:
+        """Begin in a task of its own: the group must not wait for a restore."""
+        self._cancel()
+        self._task = asyncio.create_task(self._take_over(set(assigned), generation_id))
+
+    async def _take_over(self, assigned: set[TP], generation: int) -> None:
+        try:
+            await self._until_prepared(assigned)
+            if self.app.consumer_generation_id == generation:
+                await self._resume(assigned)
+        except Exception as error:
+            log.exception("cannot take over %d partitions", len(assigned))
+            leave(EXIT_ASSIGNMENT, repr(error))
+
+    async def _until_prepared(self, assigned: set[TP]) -> None:
+        while True:
+            try:
+                return await self._prepare(assigned)
+            except (KafkaError, TimeoutError) as error:
+                log.warning("assignment not ready yet: %r", error)
+                await asyncio.sleep(0.5)
+
+    async def _prepare(self, assigned: set[TP]) -> None:
+        self.partitions = partitions = self._table_partitions(assigned)
+        for table in self.tables:
+            table.close(keep=partitions)
+        await self._own(assigned)
+        databases = {
+            (table, partition): await asyncio.to_thread(table.database, self.folder, partition)
+            for table in self.tables
+            for partition in partitions
+        }
+        await self._restore(databases)
+        for (table, partition), database in databases.items():
+            table.serve(partition, database, self.emitter, lambda why: leave(EXIT_PRODUCE, why))
+
+    def _table_partitions(self, assigned: Iterable[TP]) -> set[int]:
+        by_topic = {topic: {tp.partition for tp in assigned if tp.topic == topic} for topic in self.copartitioned}
+        partitions = set.union(*by_topic.values()) if by_topic else set()
+        torn = {topic for topic, held in by_topic.items() if held != partitions}
+        if torn:
+            raise RuntimeError(f"topics {sorted(torn)} are not assigned together with their tables: do all have the same partition count?")
+        return partitions
+
+    async def _own(self, assigned: set[TP]) -> None:
+        """Learn how the former owner left, then mark every partition as begun before anything of it is.
+
+        Without a mark of a clean leave, records up to the present end may have been submitted already.
+        """
+        thread = self.consumer.thread
+        found = await thread.committed(assigned)
+        begins = await thread.begins(assigned)
+        left_unclean = {tp for tp, at in found.items() if at.metadata != CLEAN}
+        suspect = await thread.ends(left_unclean) if left_unclean else {}
+        committed = {tp: max(found[tp].offset if tp in found else 0, begins[tp]) for tp in assigned}
+        if committed:
+            await thread.commit_with(committed, "")
+        for tp, offset in committed.items():
+            self.consumer._thread.seek(tp, offset)
+        self.consumer.begin(committed, suspect)
+
+    async def _restore(self, databases: dict[tuple[Table, int], Database]) -> None:
+        by_changelog = {TopicPartition(table.changelog, partition): database for (table, partition), database in databases.items()}
+        began = asyncio.get_running_loop().time()
+        rows = await restore(by_changelog, self.new_consumer)
+        took = asyncio.get_running_loop().time() - began
+        log.info("restored %d rows of %d table partitions in %.1f s", rows, len(by_changelog), took)
+
+    async def _resume(self, assigned: set[TP]) -> None:
+        app = cast(Any, self.app)
+        self.consumer.resume_partitions(assigned)
+        app.flow_control.resume()
+        self.consumer.resume_flow()
+        await app._fetcher.maybe_start()
+        app.on_rebalance_end()
+        self.ready.set()
+        log.info("ready: %d partitions, %d of the tables", len(assigned), len(self.partitions))
+
+    async def wait_until_recovery_completed(self) -> bool:
+        return bool(await self.wait_for_stopped(cast(Any, self.ready)))

@@ -1,0 +1,189 @@
+"""The Faust consumer as INM needs it: chunks instead of records, own acks, nothing committed past what is unfinished."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from time import monotonic
+from typing import Any, cast
+
+from aiokafka import TopicPartition
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+from inm.streaming.chunks import AckQueue, Chunk
+
+log = logging.getLogger("inm.consumer")
+
+OUTSTANDING = 2 * 1024 * 1024
+"""Bytes of a topic fetched and not finished above which it is left out of the next fetch."""
+FETCH_TIMEOUT = 0.2
+"""Seconds a fetch waits for data: also how long a topic that has room again may wait to be asked for."""
+DRAIN_LIMIT = 5.0
+"""Seconds a rebalance or stop waits for chunks that stages have begun."""
+CLEAN = "clean"
+"""Commit metadata of an owner that has left with nothing begun and unfinished."""
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """aiokafka's consumer in its thread, with what Faust does not pass on: commit metadata and ends."""
+
+    async def commit_with(self, offsets: Mapping[TP, int], metadata: str) -> None:
+        """Commit; raises ``KafkaError`` (also in a rebalance: then the new owner repeats)."""
+        await self.call_thread(self._commit_with, offsets, metadata)
+
+    async def _commit_with(self, offsets: Mapping[TP, int], metadata: str) -> None:
+        await self._ensure_consumer().commit({TopicPartition(*tp): OffsetAndMetadata(at, metadata) for tp, at in offsets.items()})
+
+    async def committed(self, tps: Iterable[TP]) -> dict[TP, OffsetAndMetadata]:
+        """Committed offset and metadata of each partition that has one."""
+        return cast(dict[TP, OffsetAndMetadata], await self.call_thread(self._committed, [TopicPartition(*tp) for tp in tps]))
+
+    async def _committed(self, tps: list[TopicPartition]) -> dict[TP, OffsetAndMetadata]:
+        found = await self._ensure_consumer()._coordinator.fetch_committed_offsets(tps)
+        return {TP(*tp): at for tp, at in found.items() if at.offset >= 0}
+
+    async def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """The offset after the last record of each partition."""
+        ends = await self.call_thread(self._ensure_consumer().end_offsets, [TopicPartition(*tp) for tp in tps])
+        return {TP(*tp): end for tp, end in ends.items()}
+
+    async def begins(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """The offset of the first record that is still there, of each partition."""
+        begins = await self.call_thread(self._ensure_consumer().beginning_offsets, [TopicPartition(*tp) for tp in tps])
+        return {TP(*tp): begin for tp, begin in begins.items()}
+
+
+class Consumer(driver.Consumer):
+    """Drains chunks to the agents' streams and commits the finished prefix of each partition.
+
+    Closes of ``faust-streaming`` 0.15.3: #606 (commit past a record in flight) and #502 (acks forgotten by a rebalance)
+    by :class:`AckQueue` and :meth:`wait_empty`; the task pair a record of ``_drain_messages`` (half of all its cost);
+    fetched records dropped while the flow is inactive, by :meth:`_rewind`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.acks: dict[TP, AckQueue] = {}
+        self.suspect: dict[TP, int] = {}
+        self.progressed_at = self.fetched_at = monotonic()
+        self._committing = asyncio.Lock()
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def thread(self) -> ConsumerThread:
+        return cast(ConsumerThread, self._thread)
+
+    def begin(self, committed: Mapping[TP, int], suspect: Mapping[TP, int]) -> None:
+        """A new assignment: where each partition stands, and below which offset its records are suspect."""
+        self.acks = {tp: AckQueue(committed=offset) for tp, offset in committed.items()}
+        self.suspect = dict(suspect)
+        self.progressed_at = self.fetched_at = monotonic()
+
+    # -- fetching ---------------------------------------------------------------------------------
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        while not (fetcher.should_stop or self.should_stop):
+            if not self.flow_active:
+                await self.wait(cast(Any, self.can_resume_flow))
+                continue
+            wanted = self._wanted()
+            if not wanted:
+                await self.sleep(0.05)
+                continue
+            generation = self.app.consumer_generation_id
+            fetched = await self._getmany(wanted, FETCH_TIMEOUT)
+            self.fetched_at = monotonic()
+            for tp, records in fetched.items():
+                if not self.flow_active or self.app.consumer_generation_id != generation or tp not in self.acks:
+                    await self._rewind(tp, records[0].offset)
+                else:
+                    self._hand_over(TP(*tp), records, generation)
+
+    def _wanted(self) -> set[TP]:
+        """The partitions to fetch: the active ones of topics that have room."""
+        outstanding: dict[str, int] = defaultdict(int)
+        for tp, queue in self.acks.items():
+            if queue.pending:
+                outstanding[tp.topic] += queue.outstanding
+        return {tp for tp in self._get_active_partitions() if tp in self.acks and outstanding[tp.topic] < OUTSTANDING}
+
+    def _hand_over(self, tp: TP, records: list[Any], generation: int) -> None:
+        limit = cast(Any, self.app).chunk_limits.get(tp.topic, len(records))
+        for start in range(0, len(records), limit):
+            self._deliver(tp, records[start : start + limit], generation)
+
+    def _deliver(self, tp: TP, records: list[Any], generation: int) -> None:
+        size = sum(len(record.value or b"") + len(record.key or b"") for record in records)
+        chunk = Chunk(tp, records, generation, self.suspect.get(tp, 0), size)
+        self.acks[tp].add(chunk)
+        message = cast(Any, ConsumerMessage)(
+            tp.topic, tp.partition, chunk.first, None, None, [], None, chunk, None, 0, size, tp, generation_id=generation
+        )  # fmt: skip
+        for channel in cast(Any, self.app.topics)._tp_index[tp]:
+            channel.queue.put_nowait(channel._create_event(None, chunk, headers=None, message=message))
+
+    async def _rewind(self, tp: TP, offset: int) -> None:
+        """Fetched, but a rebalance came between. Faust drops such records and relies on a committed offset that a fresh group has not."""
+        if tp in self.assignment():
+            try:
+                await self._seek(tp, offset)
+            except Exception as error:  # the assignment ended meanwhile: the next one starts from the commit
+                log.info("could not seek back %s to %d: %r", tp, offset, error)
+
+    # -- acks and commits -------------------------------------------------------------------------
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Commit what has finished. Called every ``broker_commit_interval`` by Faust's own timer."""
+        return await self._commit_finished("")
+
+    async def _commit_finished(self, metadata: str) -> bool:
+        async with self._committing:
+            finished = {tp: at for tp, queue in self.acks.items() if (at := queue.committable()) is not None}
+            if metadata:
+                finished |= {tp: queue.committed for tp, queue in self.acks.items() if tp not in finished and queue.committed is not None}
+                finished = {tp: at for tp, at in finished.items() if not self.acks[tp].started}
+            if not finished:
+                return False
+            try:
+                await self.thread.commit_with(finished, metadata)
+            except Exception as error:
+                # a rebalance or a broker that is away: what is not committed is tried again or replayed, never lost
+                log.warning("commit of %d partitions failed: %r", len(finished), error)
+                return False
+            for tp, at in finished.items():
+                if tp in self.acks:
+                    self.acks[tp].committed = at
+            self.progressed_at = monotonic()
+            return True
+
+    @property
+    def pending(self) -> int:
+        """Chunks fetched and not yet committed."""
+        return sum(queue.pending for queue in self.acks.values())
+
+    async def wait_empty(self) -> None:
+        """Let begun chunks finish (bounded), commit, and say whether the partition is left clean.
+
+        Chunks not begun were dropped with the streams' queues; they stay before the commit and come again.
+        """
+        end = monotonic() + DRAIN_LIMIT
+        while any(queue.started for queue in self.acks.values()) and monotonic() < end:
+            await asyncio.sleep(0.005)
+        await self._commit_finished(CLEAN)
+        self.acks.clear()
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """As Faust, without forgetting the acks first (#502)."""
+        self._active_partitions.difference_update(revoked)
+        self._paused_partitions.difference_update(revoked)
+        await self._on_partitions_revoked(revoked)
+
+    async def verify_all_partitions_active(self) -> None:
+        """Faust only logs here, four times a second and partition; :mod:`inm.streaming.watchdog` acts."""
+
+    async def perform_seek(self) -> None:
+        """Positions are set once, by the assignment."""

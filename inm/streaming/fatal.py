@@ -1,0 +1,23 @@
+"""Leaving at once when going on would lose something. A supervisor starts the worker again."""
+
+import logging
+import os
+from typing import NoReturn
+
+log = logging.getLogger("inm.fatal")
+
+EXIT_PRODUCE = 70
+"""The broker refused or lost an output: acking its source would lose it."""
+EXIT_STALL = 71
+"""A watchdog saw no progress."""
+EXIT_STOP = 72
+"""A stop took longer than its limit."""
+EXIT_ASSIGNMENT = 73
+"""The worker cannot take its partitions over: wrong topics, or a disk that cannot be used."""
+
+
+def leave(code: int, why: str) -> NoReturn:
+    """End the process without any further step: no commit, no flush, no ``finally``."""
+    log.critical("worker ends itself with exit code %d: %s", code, why)
+    logging.shutdown()
+    os._exit(code)

@@ -1,0 +1,59 @@
+"""Restore: bring a database up to the end of its changelog, fetch → WriteBatch.
+
+Faust's own recovery reads record by record through the stream machinery (14 000 rows/s) and takes a dropped chunk
+for a complete one; this reads with a consumer of its own and is done when the position has passed the end.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from inm.streaming.tables import Database
+
+log = logging.getLogger("inm.restore")
+
+
+async def restore(databases: Mapping[TopicPartition, Database], new_consumer: Callable[[], AIOKafkaConsumer]) -> int:
+    """Read each changelog partition from the database's offset to its present end. Returns the rows read.
+
+    A database that is ahead of its changelog followed another one (a topic deleted and made anew): it is wiped.
+    Raises ``KafkaError`` when the broker does not answer; call again, it goes on where it stood.
+    """
+    if not databases:
+        return 0
+    consumer = new_consumer()
+    await consumer.start()
+    try:
+        return await _read(databases, consumer)
+    finally:
+        await consumer.stop()
+
+
+async def _read(databases: Mapping[TopicPartition, Database], consumer: Any) -> int:
+    partitions = list(databases)
+    consumer.assign(partitions)
+    ends = await consumer.end_offsets(partitions)
+    begins = await consumer.beginning_offsets(partitions)
+    behind: dict[TopicPartition, int] = {}
+    for tp, database in databases.items():
+        if database.offset >= ends[tp]:
+            log.warning("table of %s is ahead of its changelog: rebuilding it", tp.topic)
+            await asyncio.to_thread(database.wipe)
+        start = max(database.offset + 1, begins[tp])
+        consumer.seek(tp, start)
+        if start < ends[tp]:
+            behind[tp] = ends[tp]
+    consumer.pause(*[tp for tp in partitions if tp not in behind])
+    rows = 0
+    while behind:
+        for tp, records in (await consumer.getmany(timeout_ms=500, max_records=20_000)).items():
+            databases[tp].write({record.key: record.value for record in records}, records[-1].offset)
+            rows += len(records)
+        # the position, not the last record: compaction and aborted transactions leave holes at the end
+        for tp in [tp for tp, end in behind.items() if await consumer.position(tp) >= end]:
+            del behind[tp]
+            consumer.pause(tp)
+    return rows

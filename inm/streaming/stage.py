@@ -1,0 +1,217 @@
+"""A stage: the handler of an agent, and what surrounds it so that nothing is lost.
+
+A handler decides: it reads tables, writes rows and emits records through its :class:`Output`. Then, chunk by chunk and
+without holding up the next one: outputs to the broker, rows to changelog and database, ack.
+"""
+
+import asyncio
+import base64
+import logging
+import traceback
+from collections.abc import AsyncIterable, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from time import time_ns
+from typing import Any
+
+import msgspec
+
+from inm.core.records import Dead
+from inm.streaming.chunks import Chunk, Record
+from inm.streaming.emitter import MAX_RECORD, Batch, Emitter
+from inm.streaming.fatal import EXIT_PRODUCE, leave
+from inm.streaming.tables import Table, TablePartition, WriteSet
+
+log = logging.getLogger("inm.stage")
+
+DEAD_TOPIC = "inm.dead"
+DEAD_VALUE = 64 * 1024
+"""Bytes of the original record that a dead letter keeps."""
+DEAD_KEY = 1024
+"""Bytes of the original key that a dead letter keeps."""
+
+
+class Reject(Exception):
+    """A record that cannot be processed: it goes to ``inm.dead`` with ``reason`` (one of ``REASONS``) and detail."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time_ns() // 1_000_000
+
+
+class Output:
+    """What one chunk causes. Rows are visible to every stage at once; records leave when the handler of a record returns."""
+
+    def __init__(self, emitter: Emitter, partition: int, now: int) -> None:
+        self.partition = partition
+        self.now = now
+        self._emitter = emitter
+        self._records: list[tuple[str, int, bytes | None, bytes | None]] = []
+        self._rows: dict[Table, dict[bytes, bytes | None]] = {}
+        self._batches: dict[Batch, None] = {}
+        self._writes: list[tuple[TablePartition, WriteSet]] = []
+
+    def emit(self, topic: str, key: bytes | None, value: bytes | None, partition: int | None = None) -> None:
+        """Send a record on; to the same partition number unless told otherwise (user-keyed topics are co-partitioned)."""
+        if len(value or b"") + len(key or b"") > MAX_RECORD:
+            raise Reject("too-large", f"{topic}: a record of {len(value or b'')} bytes; the limit is {MAX_RECORD}")
+        self._records.append((topic, self.partition if partition is None else partition, key, value))
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        """A row of this partition, with what this record has put already."""
+        rows = self._rows.get(table)
+        if rows is not None and key in rows:
+            return rows[key]
+        return table[self.partition].get(key)
+
+    def put(self, table: Table, key: bytes, value: bytes | None) -> None:
+        """Write a row of this partition; None deletes."""
+        self._rows.setdefault(table, {})[key] = value
+
+    def accept(self) -> None:
+        """The record is decided: its rows become visible, its records go to the broker."""
+        for topic, partition, key, value in self._records:
+            self._batches[self._emitter.emit(topic, partition, key, value)] = None
+        self._records.clear()
+        for table, rows in self._rows.items():
+            held = table[self.partition]
+            self._writes.append((held, held.stage(rows)))
+        self._rows.clear()
+
+    def discard(self) -> None:
+        """Forget what the record at hand has written and emitted."""
+        self._records.clear()
+        self._rows.clear()
+
+    async def settle(self) -> None:
+        """Outputs first, then state. Raises what the broker refused."""
+        for batch in self._batches:
+            await batch.acked
+        for held, writes in self._writes:
+            held.release(writes)
+        for _, writes in self._writes:
+            await writes.written
+
+
+Handler = Callable[[Record, Output], None]
+BatchHandler = Callable[[Chunk, Output], Awaitable[None]]
+Turn = Callable[[Chunk], AbstractAsyncContextManager[object]]
+
+
+class Stage:
+    """Runs a handler over the chunks of its topics. One instance an agent."""
+
+    def __init__(self, name: str, emitter: Emitter, is_current: Callable[[Chunk], bool]) -> None:
+        self.name = name
+        self._emitter = emitter
+        self._is_current = is_current
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, stream: AsyncIterable[Chunk], handler: Handler) -> None:
+        """Decide each record in order; finish chunks behind that."""
+        async for chunk in stream:
+            if self._begin(chunk):
+                out = Output(self._emitter, chunk.tp.partition, now_ms())
+                for record in chunk.records:
+                    self._decide(record, out, handler)
+                self._spawn(self._finish(chunk, out))
+
+    async def run_batches(self, stream: AsyncIterable[Chunk], handler: BatchHandler, turn: Turn) -> None:
+        """For stages that wait for the outside: chunks are under way side by side, acks stay in order.
+
+        A chunk begins when it gets its ``turn``; one whose assignment has ended by then is left to the next owner.
+        """
+        async for chunk in stream:
+            self._spawn(self._take_turn(chunk, handler, turn))
+
+    async def _take_turn(self, chunk: Chunk, handler: BatchHandler, turn: Turn) -> None:
+        async with turn(chunk):
+            if self._begin(chunk):
+                await self._handle(chunk, handler)
+
+    async def tick(self, partition: int, decide: Callable[[Output], None]) -> None:
+        """Let a stage act on time: ``decide`` sees the partition's rows as a record's handler does."""
+        out = Output(self._emitter, partition, now_ms())
+        try:
+            decide(out)
+        except Exception:
+            out.discard()
+            log.exception("%s: tick of partition %d failed", self.name, partition)
+            return
+        out.accept()
+        await self._settle(out)
+
+    def _begin(self, chunk: Chunk) -> bool:
+        chunk.started = self._is_current(chunk)
+        return chunk.started
+
+    def _decide(self, record: Record, out: Output, handler: Handler) -> None:
+        try:
+            handler(record, out)
+            out.accept()
+        except Reject as error:
+            out.discard()
+            bury(record, out, self.name, error.reason, error.detail)
+        except Exception as error:
+            out.discard()
+            log.exception("%s: %s[%d] offset %d", self.name, record.topic, record.partition, record.offset)
+            bury(record, out, self.name, "stage-failed", "".join(traceback.format_exception_only(error)).strip())
+
+    async def _handle(self, chunk: Chunk, handler: BatchHandler) -> None:
+        out = Output(self._emitter, chunk.tp.partition, now_ms())
+        try:
+            await handler(chunk, out)
+            out.accept()
+        except Exception as error:
+            out.discard()
+            log.exception("%s: %s from offset %d", self.name, chunk.tp, chunk.first)
+            for record in chunk.records:
+                bury(record, out, self.name, "stage-failed", repr(error))
+        await self._finish(chunk, out)
+
+    async def _finish(self, chunk: Chunk, out: Output) -> None:
+        await self._settle(out)
+        chunk.done = True
+
+    async def _settle(self, out: Output) -> None:
+        try:
+            await out.settle()
+        except asyncio.CancelledError:
+            raise  # the assignment is over: the next owner replays
+        except Exception as error:
+            leave(EXIT_PRODUCE, f"{self.name}: an output was refused: {error!r}")
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def bury(record: Record, out: Output, stage: str, reason: str, detail: str) -> None:
+    """Send a record to ``inm.dead`` with its reason and origin."""
+    value = record.value or b""
+    kept = value[:DEAD_VALUE]
+    try:
+        text, binary = kept.decode(), False
+    except UnicodeDecodeError:
+        text, binary = base64.b64encode(kept).decode(), True
+    dead = Dead(
+        reason=reason,
+        detail=detail[:2000],
+        stage=stage,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        at=out.now,
+        key=record.key[:DEAD_KEY].decode(errors="replace") if record.key is not None else None,
+        value=text if record.value is not None else None,
+        binary=binary,
+        truncated=len(value) > DEAD_VALUE,
+    )
+    out.emit(DEAD_TOPIC, record.key[:DEAD_KEY] if record.key else None, msgspec.json.encode(dead), 0)
+    out.accept()

@@ -1,0 +1,216 @@
+"""Tables: RocksDB for reading, a compacted changelog for surviving, an overlay for what is decided but not yet acknowledged.
+
+Rows are bytes → bytes; ``inm/tables`` gives them their types. A partition of a table lives where the same partition of the
+topics lives, and is written by the stages of that worker alone.
+"""
+
+import asyncio
+import shutil
+import struct
+from collections import deque
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, cast
+
+from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch
+
+from inm.streaming.emitter import Batch, Emitter
+
+OFFSET_KEY = b"\xff\xffoffset"
+"""The row that holds the last changelog offset in the database: written in one WriteBatch with the rows themselves."""
+
+
+class OnLost(Protocol):
+    """Called when the broker did not take a changelog record: the state must not go on without it."""
+
+    def __call__(self, why: str) -> object: ...
+
+
+@dataclass(eq=False, slots=True)
+class WriteSet:
+    """The rows one chunk writes into one partition of a table. None deletes."""
+
+    rows: dict[bytes, bytes | None]
+    written: "asyncio.Future[None]"
+    ready: bool = False
+
+
+def _options() -> Options:
+    """Small on purpose: RocksDB's defaults would take 2 GiB of cache and 192 MiB of memtables a partition."""
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_write_buffer_size(8 << 20)
+    options.set_max_write_buffer_number(2)
+    options.set_max_open_files(256)
+    blocks = BlockBasedOptions()
+    blocks.set_block_cache(Cache(16 << 20))
+    blocks.set_bloom_filter(10, False)
+    options.set_block_based_table_factory(blocks)
+    return options
+
+
+class Database:
+    """One partition's RocksDB folder and the changelog offset it stands at."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._open()
+
+    def _open(self) -> None:
+        self._path.mkdir(parents=True, exist_ok=True)
+        self._db = Rdict(str(self._path), options=_options(), access_type=AccessType.read_write())
+        stored = self._db.get(OFFSET_KEY)
+        self.offset = struct.unpack(">q", stored)[0] if stored else -1
+
+    def get(self, key: bytes) -> bytes | None:
+        return cast(bytes | None, self._db.get(key))
+
+    def write(self, rows: dict[bytes, bytes | None], offset: int) -> None:
+        """Apply rows and the offset of the last of them, all or nothing."""
+        batch = WriteBatch(raw_mode=True)
+        for key, value in rows.items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        batch.put(OFFSET_KEY, struct.pack(">q", offset))
+        self._db.write(batch)
+        self.offset = offset
+
+    def scan(self, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Rows in key order from ``start``."""
+        for key, value in self._db.items(from_key=start):
+            if key == OFFSET_KEY:
+                return
+            yield cast(bytes, key), value
+
+    def wipe(self) -> None:
+        """Start from nothing: the changelog is another one than this folder followed."""
+        self.close()
+        shutil.rmtree(self._path)
+        self._open()
+
+    def close(self) -> None:
+        self._db.close()
+
+
+@dataclass(eq=False, slots=True)
+class TablePartition:
+    """One partition under one assignment. After :meth:`abandon` nothing of the old assignment can touch the rows."""
+
+    topic: str
+    number: int
+    database: Database
+    emitter: Emitter
+    on_lost: OnLost
+    _overlay: dict[bytes, tuple[WriteSet, bytes | None]] = field(default_factory=dict)
+    _queue: deque[WriteSet] = field(default_factory=deque)
+    _abandoned: bool = False
+
+    def get(self, key: bytes) -> bytes | None:
+        """The row as every stage must see it: decided, if not yet acknowledged."""
+        pending = self._overlay.get(key)
+        return pending[1] if pending is not None else self.database.get(key)
+
+    def scan(self, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Rows in key order in [start, end), decided ones among them. Do not write while it runs."""
+        fresh = sorted(key for key, row in self._overlay.items() if key >= start and row[1] is not None)
+        position = 0
+        for key, value in self.database.scan(start):
+            if end is not None and key >= end:
+                break
+            while position < len(fresh) and fresh[position] < key:
+                yield fresh[position], self._overlay[fresh[position]][1]  # type: ignore[misc]
+                position += 1
+            if key not in self._overlay:
+                yield key, value
+        for key in fresh[position:]:
+            if end is None or key < end:
+                yield key, self._overlay[key][1]  # type: ignore[misc]
+
+    def stage(self, rows: dict[bytes, bytes | None]) -> WriteSet:
+        """Make rows visible now; they become durable by :meth:`release`, in the order of staging."""
+        writes = WriteSet(rows, asyncio.get_running_loop().create_future())
+        for key, value in rows.items():
+            self._overlay[key] = (writes, value)
+        self._queue.append(writes)
+        return writes
+
+    def release(self, writes: WriteSet) -> None:
+        """The outputs that belong to ``writes`` are with the broker: write changelog and database; ``writes.written`` tells when.
+
+        Sets are written in the order of staging, over all stages, because a later one may build on an earlier one
+        whose outputs are still under way: written first, it would make the earlier one's replay look like a duplicate.
+        """
+        writes.ready = True
+        self._write_ready()
+
+    def _write_ready(self) -> None:
+        ready: list[WriteSet] = []
+        while self._queue and self._queue[0].ready:
+            ready.append(self._queue.popleft())
+        if not ready or self._abandoned:
+            return
+        rows: dict[bytes, bytes | None] = {}
+        for writes in ready:
+            rows.update(writes.rows)
+        batch = self._changelog(rows)
+        index = batch.count - 1
+        batch.acked.add_done_callback(lambda acked: self._apply(acked, index, rows, ready))
+
+    def _changelog(self, rows: dict[bytes, bytes | None]) -> Batch:
+        for key, value in rows.items():
+            batch = self.emitter.emit(self.topic, self.number, key, value)
+        return batch
+
+    def _apply(self, acked: "asyncio.Future[int]", index: int, rows: dict[bytes, bytes | None], ready: list[WriteSet]) -> None:
+        if self._abandoned:
+            return
+        if acked.exception() is not None:
+            self.on_lost(f"changelog {self.topic}[{self.number}]: {acked.exception()!r}")
+            return
+        self.database.write(rows, acked.result() + index)
+        for writes in ready:
+            for key in writes.rows:
+                if self._overlay[key][0] is writes:
+                    del self._overlay[key]
+            if not writes.written.done():
+                writes.written.set_result(None)
+
+    def abandon(self) -> None:
+        """The assignment is over: whatever is still under way must not write."""
+        self._abandoned = True
+        for writes, _ in self._overlay.values():
+            writes.written.cancel()
+
+
+class Table:
+    """A named table; its partitions come and go with the assignment."""
+
+    def __init__(self, name: str, changelog: str) -> None:
+        self.name = name
+        self.changelog = changelog
+        self.partitions: dict[int, TablePartition] = {}
+        self._databases: dict[int, Database] = {}
+
+    def __getitem__(self, partition: int) -> TablePartition:
+        return self.partitions[partition]
+
+    def database(self, root: Path, partition: int) -> Database:
+        """Open, or keep open over rebalances, the folder of a partition."""
+        if partition not in self._databases:
+            self._databases[partition] = Database(root / f"{self.name}-{partition}")
+        return self._databases[partition]
+
+    def serve(self, partition: int, database: Database, emitter: Emitter, on_lost: OnLost) -> None:
+        """Begin an assignment: the database stands where its changelog ends."""
+        self.partitions[partition] = TablePartition(self.changelog, partition, database, emitter, on_lost)
+
+    def close(self, keep: Container[int] = ()) -> None:
+        """End the assignment; close what is not kept."""
+        for held in self.partitions.values():
+            held.abandon()
+        self.partitions.clear()
+        for partition in [partition for partition in self._databases if partition not in keep]:
+            self._databases.pop(partition).close()

@@ -1,0 +1,1 @@
+"""One table a module, with its accessors; each says who writes it."""

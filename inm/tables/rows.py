@@ -1,0 +1,61 @@
+"""Typed rows with an end: what all tables have in common.
+
+A row is its end (ms since 1970, 8 bytes) and a msgpack body; the sweep reads the end alone.
+"""
+
+import struct
+from typing import Generic, TypeVar
+
+import msgspec
+
+from inm import topics
+from inm.streaming.stage import Output
+from inm.streaming.tables import Table
+
+T = TypeVar("T")
+
+SWEEP = 200
+"""Rows that one tick looks at, at most."""
+
+_END = struct.Struct(">Q")
+
+
+class Rows(Generic[T]):
+    """A table whose rows are of type ``T``."""
+
+    def __init__(self, name: str, row: type[T]) -> None:
+        self.table = Table(name, topics.changelog(name))
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(row).decode
+        self._cursors: dict[int, bytes] = {}
+
+    def get(self, out: Output, key: str) -> T | None:
+        """The row of ``key`` in the partition at hand, decided or stored; one past its end is none."""
+        return self._read(out.get(self.table, key.encode()), out.now)
+
+    def peek(self, partition: int, key: str, now: int) -> T | None:
+        """The row as a view outside of a stage sees it. ``KeyError`` if this worker does not hold the partition."""
+        return self._read(self.table[partition].get(key.encode()), now)
+
+    def _read(self, stored: bytes | None, now: int) -> T | None:
+        if stored is None or _END.unpack_from(stored)[0] < now:
+            return None
+        return self._decode(memoryview(stored)[8:])
+
+    def put(self, out: Output, key: str, row: T, end: int) -> None:
+        """Write the row; it is swept after ``end``."""
+        out.put(self.table, key.encode(), _END.pack(end) + self._encode(row))
+
+    def delete(self, out: Output, key: str) -> None:
+        out.put(self.table, key.encode(), None)
+
+    def sweep(self, out: Output) -> None:
+        """Delete rows past their end; each call goes on where the last one stopped."""
+        cursor = b""
+        for seen, (key, stored) in enumerate(self.table[out.partition].scan(self._cursors.get(out.partition, b""))):
+            if seen == SWEEP:
+                cursor = key
+                break
+            if _END.unpack_from(stored)[0] < out.now:
+                out.put(self.table, key, None)
+        self._cursors[out.partition] = cursor

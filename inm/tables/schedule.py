@@ -1,0 +1,33 @@
+"""Schedule: items that wait, in the order of their time. Written by agents/schedule alone."""
+
+import struct
+from collections.abc import Iterator
+
+import msgspec
+
+from inm import topics
+from inm.core.records import Wait
+from inm.streaming.stage import Output
+from inm.streaming.tables import Table
+
+schedule = Table("schedule", topics.changelog("schedule"))
+
+_DUE = struct.Struct(">Q")
+_decode = msgspec.json.Decoder(Wait).decode
+
+
+def hold(out: Output, wait: Wait, record: bytes) -> None:
+    """Keep ``record``, which is ``wait`` as it came, until its time. The same item again is the same row."""
+    out.put(schedule, _DUE.pack(wait.due) + wait.id.encode(), record)
+
+
+def due(out: Output, limit: int) -> Iterator[tuple[bytes, Wait]]:
+    """Up to ``limit`` items whose time has come, the oldest first."""
+    found = schedule[out.partition].scan(end=_DUE.pack(out.now + 1))
+    for (key, record), _ in zip(found, range(limit), strict=False):
+        yield key, _decode(record)
+
+
+def release(out: Output, key: bytes) -> None:
+    """Forget an item: it has gone on."""
+    out.put(schedule, key, None)

@@ -1,0 +1,83 @@
+"""Every topic: its name, its key, how many partitions it has and how long Kafka keeps it.
+
+User-keyed topics all have ``settings.partitions`` partitions, so that a user's notifications, outcomes, data and rows of
+every table are on one worker.
+"""
+
+from dataclasses import dataclass, field
+
+from inm.core.ids import partition_of
+from inm.core.records import LANES
+
+NOTIFICATIONS = "inm.notifications"
+USERS = "inm.users"
+RETRIES = "inm.retries"
+SCHEDULE = "inm.schedule"
+RECEIPTS = "inm.receipts"
+OUTCOMES = "inm.outcomes"
+EDR = "inm.edr"
+DEAD = "inm.dead"
+
+CHANNELS = ("sms", "email")
+TABLES = ("users", "journeys", "schedule", "outbox")
+
+DAY = 24 * 3600 * 1000
+
+
+def requests(tenant: str) -> str:
+    """The public topic of a tenant's requests: any key, any partition count."""
+    return f"inm.requests.{tenant}"
+
+
+def tenant_of(topic: str) -> str:
+    """The tenant that a request topic says."""
+    return topic.removeprefix("inm.requests.")
+
+
+def deliveries(channel: str, lane: str) -> str:
+    """Steps to send; lanes are topics so that a one-time password never stands behind a campaign."""
+    return f"inm.deliveries.{channel}.{lane}"
+
+
+def changelog(table: str) -> str:
+    """What a table is restored from."""
+    return f"inm.{table}.changelog"
+
+
+DELIVERIES = tuple(deliveries(channel, lane) for channel in CHANNELS for lane in LANES)
+COPARTITIONED = frozenset({NOTIFICATIONS, USERS, RETRIES, SCHEDULE, RECEIPTS, OUTCOMES, *DELIVERIES})
+"""Topics that are consumed together with the tables: partition n of all of them is on one worker."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic as it is created. ``public`` topics are an interface for others."""
+
+    name: str
+    partitions: int
+    key: str
+    public: bool = False
+    config: dict[str, str] = field(default_factory=dict)
+
+
+def catalogue(tenants: list[str], partitions: int) -> list[Topic]:
+    """All topics of an installation with these tenants."""
+    week, month = {"retention.ms": str(7 * DAY)}, {"retention.ms": str(30 * DAY)}
+    compact = {"cleanup.policy": "compact", "segment.ms": str(DAY), "min.cleanable.dirty.ratio": "0.3"}
+    internal = [NOTIFICATIONS, RETRIES, SCHEDULE, OUTCOMES, *DELIVERIES]
+    # the broker's clock instead of each producer's: validity counts from it
+    requested = week | {"message.timestamp.type": "LogAppendTime"}
+    return [
+        *(Topic(requests(tenant), partitions, "any", True, requested) for tenant in tenants),
+        *(Topic(name, partitions, "user", False, week) for name in internal),
+        Topic(RECEIPTS, partitions, "route and provider message id", False, week),
+        Topic(USERS, partitions, "user", True, week),
+        Topic(EDR, partitions, "user", True, month),
+        Topic(DEAD, 1, "as at the origin", True, month),
+        *(Topic(changelog(table), partitions, "as in the table", False, compact) for table in TABLES),
+    ]
+
+
+def partition_of_key(key: str, partitions: int) -> int:
+    """Where a key of ours belongs."""
+    return partition_of(key.encode(), partitions)
