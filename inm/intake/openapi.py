@@ -72,9 +72,7 @@ _ERRORS = {
     "title": KINDS["invalid-request"].title,
     "status": 400,
     "instance": "/v1/requests",
-    "errors": [
-        {"pointer": "/lane", "message": "Invalid enum value 'fast'", "found": "'fast'", "allowed": "bulk, normal, urgent or null"}
-    ],
+    "errors": [{"pointer": "/lane", "message": "Invalid enum value 'fast'", "found": "'fast'", "allowed": "bulk, normal, urgent or null"}],
 }
 
 _IDEMPOTENCY = {

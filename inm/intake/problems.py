@@ -41,7 +41,6 @@ KINDS: dict[str, Kind] = {
     "method-not-allowed": Kind(405, "the path does not take this method", "Use one of those in the header Allow."),
     "too-large": Kind(413, "the request is too large", "A body may have 2 MiB, a request in it 512 KiB: send several."),
     "unsupported-media-type": Kind(415, "the body is not application/json", "Send Content-Type: application/json."),
-    "expectation-failed": Kind(417, "the expectation cannot be met", "Leave the header Expect out, or send 100-continue."),
     "idempotency-mismatch": Kind(
         422,
         "the idempotency key was used for another request",
@@ -61,7 +60,6 @@ _BY_STATUS = {
     405: "method-not-allowed",
     413: "too-large",
     415: "unsupported-media-type",
-    417: "expectation-failed",
 }
 """The kind of an error that aiohttp itself raises."""
 

@@ -28,7 +28,8 @@ async def partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
 async def ensure(topics: Sequence[TopicLike], brokers: Sequence[str], client: Mapping[str, Any], replication: int = 1) -> list[str]:
     """Create the missing ones of ``topics`` and wait until they can be used; returns their names.
 
-    ``ValueError`` if one has another partition count than it should. All but one of the ``replication`` replicas must have a record before it counts.
+    ``ValueError`` if one has another partition count than it should.
+    All but one of the ``replication`` replicas must have a record before it counts.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=list(brokers), **client)
     await admin.start()

@@ -98,10 +98,13 @@ class Consumer(driver.Consumer):
             fetched = await self._getmany(wanted, FETCH_TIMEOUT)
             self.fetched_at = monotonic()
             for tp, records in fetched.items():
-                if not self.flow_active or self.app.consumer_generation_id != generation or tp not in self.acks:
-                    await self._rewind(tp, records[0].offset)
-                else:
+                if self._may_begin(tp, generation):
                     self._hand_over(TP(*tp), records, generation)
+                else:
+                    await self._rewind(tp, records[0].offset)
+
+    def _may_begin(self, tp: TP, generation: int) -> bool:
+        return self.flow_active and self.app.consumer_generation_id == generation and tp in self.acks
 
     def _wanted(self) -> set[TP]:
         """The partitions to fetch: the active ones of topics that have room."""
@@ -171,7 +174,7 @@ class Consumer(driver.Consumer):
         Chunks not begun were dropped with the streams' queues; they stay before the commit and come again.
         """
         end = monotonic() + DRAIN_LIMIT
-        while any(queue.started for queue in self.acks.values()) and monotonic() < end:
+        while any(queue.started for queue in self.acks.values()) and monotonic() < end:  # noqa: ASYNC110 - an event would cost the hot path
             await asyncio.sleep(0.005)
         await self._commit_finished(CLEAN)
         self.acks.clear()

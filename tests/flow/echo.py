@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import faust
@@ -27,7 +26,7 @@ stage = app.stage("echo")
 
 
 @app.agent(app.chunks("echo.in"), name="echo")
-async def agent(stream: AsyncIterator[Chunk]) -> None:
+async def agent(stream: faust.StreamT[Chunk]) -> None:
     await stage.run(stream, echo)
 
 
