@@ -13,6 +13,9 @@ from inm.core.results import REASONS
 log = logging.getLogger("inm.rest")
 
 PROBLEM_JSON = "application/problem+json"
+MAX_ERRORS = 100
+"""Errors that one answer names: a body of nothing else would make an answer many times its size."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -84,7 +87,7 @@ class Problem(Exception):
         super().__init__(kind)
         self.kind = kind
         self.detail = detail
-        self.errors = list(errors)
+        self.errors = list(errors[:MAX_ERRORS])
         self.headers = dict(headers or {})
 
     def response(self, path: str) -> web.Response:

@@ -15,7 +15,7 @@ from faust.types import TP
 from inm.streaming.assignment import Assignments
 from inm.streaming.chunks import Chunk
 from inm.streaming.consumer import Consumer
-from inm.streaming.emitter import Emitter
+from inm.streaming.emitter import MAX_BATCH, Emitter
 from inm.streaming.stage import Output, Stage
 from inm.streaming.tables import Table
 from inm.streaming.transport import Producer, Transport
@@ -85,6 +85,7 @@ class StreamingApp(faust.App):
             consumer_auto_offset_reset="earliest",
             consumer_group_instance_id=worker,
             producer_acks=-1,
+            producer_max_batch_size=MAX_BATCH,
             stream_wait_empty=True,
             topic_allow_declare=False,
             topic_disable_leader=True,

@@ -1,0 +1,88 @@
+"""Realistic requests, and books of what the SMSC took of them."""
+
+import asyncio
+from collections import Counter
+from types import TracebackType
+from typing import Self
+
+from aiokafka import AIOKafkaProducer
+
+from inm import topics
+from inm.core.edr import Edr
+from inm.demo.smsc import Smsc
+from inm.demo.smsc.pdus import Part
+from inm.demo.traffic import Traffic
+from tests.support.tap import Tap
+
+
+class Load:
+    """``count`` requests with ids ``<run>-<n>``, one recipient each, as the demo sends them."""
+
+    def __init__(self, producer: AIOKafkaProducer, run: str, count: int, seed: int = 1) -> None:
+        self._producer = producer
+        self._requests = Traffic(run, seed).requests(count, users=0)
+        self.ids = {f"{run}-{number}" for number in range(count)}
+
+    async def send(self, rate: float | None = None) -> None:
+        """Send all, at ``rate`` a second or at once."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for number, (tenant, value) in enumerate(self._requests):
+            if rate is not None and (early := began + number / rate - loop.time()) > 0:
+                await asyncio.sleep(early)
+            await self._producer.send(topics.requests(tenant), value)
+        await self._producer.flush()
+
+    def missing(self, tap: Tap) -> set[str]:
+        """Requests without a final EDR."""
+        return self.ids - {edr.request_id for edr in tap.edrs if edr.final and edr.request_id}
+
+    async def ended(self, tap: Tap, seconds: float = 60.0) -> None:
+        """Until each request has its final EDR and nothing more comes."""
+        await tap.when(lambda: not self.missing(tap), seconds, lambda: f"{len(self.missing(tap))} of {len(self.ids)} requests have no end")
+        await tap.quiet()
+
+    def marked(self, tap: Tap) -> list[Edr]:
+        """EDRs that say that something may have been, or was, submitted more than once."""
+        return [edr for edr in tap.edrs if edr.request_id in self.ids and (edr.redelivered or edr.duplicate)]
+
+
+class Books:
+    """``with Books(smsc) as books``: every part that the SMSC takes meanwhile, in order."""
+
+    def __init__(self, smsc: Smsc) -> None:
+        self._smsc = smsc
+        self._take = smsc.take
+        self.parts: list[Part] = []
+        self._awaited: list[tuple[int, asyncio.Event]] = []
+
+    def __enter__(self) -> Self:
+        self._smsc.take = self._book  # type: ignore[method-assign]
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._smsc.take = self._take  # type: ignore[method-assign]
+
+    def _book(self, part: Part) -> int:
+        self.parts.append(part)
+        for count, reached in self._awaited:
+            if len(self.parts) >= count:
+                reached.set()
+        return self._take(part)
+
+    async def until(self, count: int, seconds: float = 60.0) -> None:
+        """Until so many parts have been taken: returns in the middle of the traffic, not after it."""
+        reached = asyncio.Event()
+        self._awaited.append((count, reached))
+        if len(self.parts) < count:
+            async with asyncio.timeout(seconds):
+                await reached.wait()
+
+    def doubles(self) -> Counter[str]:
+        """By number (with its plus): parts that came again, and how often."""
+        times = Counter((part.destination, part.text, part.reference, part.number) for part in self.parts)
+        again: Counter[str] = Counter()
+        for (destination, *_), count in times.items():
+            if count > 1:
+                again[f"+{destination}"] += count - 1
+        return again

@@ -1,0 +1,108 @@
+"""Batches: one a partition, in order, sent when due or full, and answered to everyone who waits."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from inm.streaming.emitter import MAX_RECORD, Emitter, TooLarge
+
+
+class Producer:
+    """Takes batches; answers when the test says so."""
+
+    def __init__(self, batch_size: int = 200) -> None:
+        self.sent: list[tuple[str, int, int]] = []
+        self.answers: list[asyncio.Future[Any]] = []
+        self.arrived = asyncio.Event()
+        self._batch_size = batch_size
+
+    def create_batch(self) -> BatchBuilder:
+        return BatchBuilder(self._batch_size, 0, is_transactional=False)
+
+    async def send_batch(self, builder: BatchBuilder, topic: str, *, partition: int) -> "asyncio.Future[Any]":
+        self.sent.append((topic, partition, builder.record_count()))
+        self.answers.append(asyncio.get_running_loop().create_future())
+        self.arrived.set()
+        return self.answers[-1]
+
+    async def next(self) -> "asyncio.Future[Any]":
+        await self.arrived.wait()
+        self.arrived.clear()
+        return self.answers[-1]
+
+
+class Place:
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+
+
+def emitter(producer: Producer) -> Emitter:
+    made = Emitter(linger=0.001)
+    made.start(producer)  # type: ignore[arg-type]
+    return made
+
+
+async def test_records_of_a_partition_share_a_batch_and_its_answer() -> None:
+    producer = Producer()
+    out = emitter(producer)
+    first, second = out.emit("t", 0, b"k", b"1"), out.emit("t", 0, b"k", b"2")
+    other = out.emit("t", 1, b"k", b"3")
+    assert first is second
+    assert other is not first
+    (await producer.next()).set_result(Place(7))
+    for answer in producer.answers:
+        if not answer.done():
+            answer.set_result(Place(7))
+    assert await first.acked == 7
+    assert sorted(producer.sent) == [("t", 0, 2), ("t", 1, 1)]
+
+
+async def test_while_a_batch_is_under_way_the_next_one_fills_and_keeps_the_order() -> None:
+    producer = Producer()
+    out = emitter(producer)
+    first = out.emit("t", 0, None, b"1")
+    under_way = await producer.next()
+    second, third = out.emit("t", 0, None, b"2"), out.emit("t", 0, None, b"3")
+    await asyncio.sleep(0.01)
+    assert len(producer.sent) == 1
+    under_way.set_result(Place(0))
+    (await producer.next()).set_result(Place(1))
+    assert second is third is not first
+    assert await second.acked == 1
+    assert [count for _, _, count in producer.sent] == [1, 2]
+
+
+async def test_a_full_batch_goes_at_once() -> None:
+    producer = Producer()
+    out = Emitter(linger=3600)
+    out.start(producer)  # type: ignore[arg-type]
+    batches = {out.emit("t", 0, None, b"x" * 90) for _ in range(3)}
+    await producer.next()
+    assert len(batches) > 1
+
+
+async def test_a_refusal_reaches_who_waits() -> None:
+    producer = Producer()
+    out = emitter(producer)
+    batch = out.emit("t", 0, None, b"1")
+    (await producer.next()).set_exception(RuntimeError("refused"))
+    with pytest.raises(RuntimeError, match="refused"):
+        await batch.acked
+
+
+async def test_what_the_broker_would_refuse_is_refused_here() -> None:
+    with pytest.raises(TooLarge):
+        emitter(Producer()).emit("t", 0, None, b"x" * (MAX_RECORD + 1))
+
+
+async def test_flush_waits_for_every_answer() -> None:
+    producer = Producer()
+    out = emitter(producer)
+    out.emit("t", 0, None, b"1")
+    flushing = asyncio.ensure_future(out.flush())
+    answer = await producer.next()
+    assert not flushing.done()
+    answer.set_result(Place(0))
+    await flushing

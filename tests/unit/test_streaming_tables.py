@@ -1,0 +1,145 @@
+"""Rows are seen when decided, written when their outputs are out, and in the order of the decisions."""
+
+import asyncio
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inm.streaming.emitter import Batch
+from inm.streaming.tables import Database, Table, TablePartition
+
+
+class Changelog:
+    """Stands for the emitter: each record is a batch that the test acknowledges."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[bytes | None, bytes | None]] = []
+        self.batches: list[Batch] = []
+
+    def emit(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> Batch:
+        self.records.append((key, value))
+        batch = Batch(None, asyncio.get_running_loop().create_future(), count=1)
+        self.batches.append(batch)
+        return batch
+
+    async def acknowledge(self) -> None:
+        for offset, batch in enumerate(self.batches):
+            if not batch.acked.done():
+                batch.acked.set_result(offset)
+        await asyncio.sleep(0)
+
+
+class Fixture:
+    def __init__(self, folder: Path) -> None:
+        self.changelog = Changelog()
+        self.lost: list[str] = []
+        self.database = Database(folder)
+        self.partition = TablePartition("t.changelog", 0, self.database, self.changelog, self.lost.append)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Fixture:
+    return Fixture(tmp_path / "t-0")
+
+
+async def test_a_decided_row_is_seen_and_not_yet_written(table: Fixture) -> None:
+    table.partition.stage({b"a": b"1"})
+    assert table.partition.get(b"a") == b"1"
+    assert table.database.get(b"a") is None
+    assert table.changelog.records == []
+
+
+async def test_a_released_row_is_written_after_the_changelog_has_it(table: Fixture) -> None:
+    writes = table.partition.stage({b"a": b"1"})
+    table.partition.release(writes)
+    assert table.changelog.records == [(b"a", b"1")]
+    assert table.database.get(b"a") is None
+    assert not writes.written.done()
+    await table.changelog.acknowledge()
+    assert table.database.get(b"a") == b"1"
+    assert table.database.offset == 0
+    assert writes.written.done()
+
+
+async def test_a_later_set_waits_for_an_earlier_one_whose_outputs_are_still_under_way(table: Fixture) -> None:
+    """Written first, it would make the earlier one's replay look like a duplicate."""
+    first = table.partition.stage({b"a": b"created"})
+    second = table.partition.stage({b"a": b"advanced"})
+    table.partition.release(second)
+    assert table.changelog.records == []
+    table.partition.release(first)
+    assert table.changelog.records == [(b"a", b"advanced")]
+    await table.changelog.acknowledge()
+    assert table.database.get(b"a") == b"advanced"
+    assert first.written.done()
+    assert second.written.done()
+
+
+async def test_a_newer_decision_outlives_the_writing_of_an_older_one(table: Fixture) -> None:
+    first = table.partition.stage({b"a": b"1"})
+    table.partition.release(first)
+    table.partition.stage({b"a": b"2"})
+    await table.changelog.acknowledge()
+    assert table.database.get(b"a") == b"1"
+    assert table.partition.get(b"a") == b"2"
+
+
+async def test_a_deleted_row_is_gone_at_once(table: Fixture) -> None:
+    table.partition.release(table.partition.stage({b"a": b"1", b"b": b"2"}))
+    await table.changelog.acknowledge()
+    table.partition.stage({b"a": None})
+    assert table.partition.get(b"a") is None
+    assert [*table.partition.scan()] == [(b"b", b"2")]
+
+
+async def test_a_scan_sees_stored_and_decided_rows_in_order(table: Fixture) -> None:
+    table.partition.release(table.partition.stage({b"b": b"2", b"d": b"4", b"f": b"6"}))
+    await table.changelog.acknowledge()
+    table.partition.stage({b"a": b"1", b"d": b"new", b"e": b"5", b"g": b"7"})
+    everything = [(b"a", b"1"), (b"b", b"2"), (b"d", b"new"), (b"e", b"5"), (b"f", b"6"), (b"g", b"7")]
+    assert [*table.partition.scan()] == everything
+    assert [*table.partition.scan(b"b", b"f")] == everything[1:4]
+
+
+async def test_after_an_assignment_nothing_of_it_writes(table: Fixture) -> None:
+    under_way = table.partition.stage({b"a": b"1"})
+    table.partition.release(under_way)
+    waiting = table.partition.stage({b"b": b"2"})
+    table.partition.abandon()
+    await table.changelog.acknowledge()
+    table.partition.release(waiting)
+    assert table.database.get(b"a") is None
+    assert under_way.written.cancelled()
+    assert waiting.written.cancelled()
+    assert len(table.changelog.records) == 1
+
+
+async def test_a_refused_changelog_record_is_told(table: Fixture) -> None:
+    table.partition.release(table.partition.stage({b"a": b"1"}))
+    table.changelog.batches[0].acked.set_exception(RuntimeError("refused"))
+    await asyncio.sleep(0)
+    assert "refused" in table.lost[0]
+    assert table.database.get(b"a") is None
+
+
+async def test_rows_and_offset_survive_a_reopening(table: Fixture, tmp_path: Path) -> None:
+    table.database.write({b"a": b"1", b"b": None}, 41)
+    table.database.close()
+    again = Database(tmp_path / "t-0")
+    assert (again.get(b"a"), again.offset) == (b"1", 41)
+    assert [*again.scan()] == [(b"a", b"1")]
+    again.wipe()
+    assert (again.get(b"a"), again.offset) == (None, -1)
+
+
+def test_a_table_keeps_databases_open_that_it_keeps(tmp_path: Path) -> None:
+    table = Table("t", "t.changelog")
+    kept, closed = table.database(tmp_path, 0), table.database(tmp_path, 1)
+    nothing: Any = defaultdict(list)
+    table.serve(0, kept, nothing, lambda why: None)
+    table.close(keep={0})
+    assert table.partitions == {}
+    assert table.database(tmp_path, 0) is kept
+    assert table.database(tmp_path, 1) is not closed
