@@ -14,6 +14,8 @@ from inm.core.scenarios import Catalogue
 from inm.settings import Settings, from_environment, kafka_client, load_catalogue
 from inm.streaming.app import StreamingApp
 from inm.streaming.emitter import Batch
+from inm.streaming.restore import tail
+from inm.tables.emitted import SKEW, Emitted, emitted
 from inm.tables.journeys import journeys
 from inm.tables.outbox import outbox
 from inm.tables.schedule import schedule
@@ -50,6 +52,11 @@ class Inm(StreamingApp):
         )
         self.openers.append(self._open_routes)
         self.closers.append(self._close_routes)
+
+    async def recall(self, partitions: set[int], since: int) -> None:
+        """See :mod:`inm.tables.emitted`."""
+        ours = {partition for partition in partitions if partition < self.partitions}
+        await emitted.learn(tail(Emitted.TOPICS, ours, since - SKEW, self.new_consumer))
 
     async def _open_routes(self) -> None:
         for route in self.routes.values():

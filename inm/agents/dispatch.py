@@ -14,8 +14,9 @@ from inm.core.ids import delivery_id, receipt_key
 from inm.core.records import Delivery, Outcome, Submission, Wait
 from inm.core.results import Answer, Result
 from inm.core.retry import next_attempt
-from inm.streaming.chunks import Chunk
-from inm.streaming.stage import Output, bury, now_ms
+from inm.streaming.chunks import Chunk, now_ms
+from inm.streaming.stage import Output, bury
+from inm.tables.emitted import emitted
 
 PIECE = 50
 """Deliveries a chunk has at most: what is acked, and after a worker's death repeated, together."""
@@ -47,6 +48,9 @@ async def dispatch(chunk: Chunk, out: Output) -> None:
             delivery = _decode(record.value)
         except msgspec.DecodeError as error:
             bury(record, out, stage.name, "stage-failed", str(error))
+            continue
+        if delivery.id in emitted.answers:
+            _follow_up(delivery, emitted.answers[delivery.id], out)
             continue
         delivery.redelivered = record.offset < chunk.suspect_until
         by_route[delivery.route].append(delivery)
@@ -96,6 +100,14 @@ def _answered(delivery: Delivery, answer: Answer, receipts: bool, started: int, 
         redelivered=delivery.redelivered,
     )
     out.emit(topics.OUTCOMES, delivery.key.encode(), _encode(outcome))
+
+
+def _follow_up(delivery: Delivery, outcome: Outcome, out: Output) -> None:
+    """It was answered, and its worker died before the commit: the outcome is out, what else follows may not be, and is idempotent."""
+    if outcome.receipts and outcome.answer:
+        _expect_receipts(delivery, outcome.answer.provider_ids, outcome.at, out)
+    if outcome.retry_at and outcome.answer:
+        _retry(delivery, outcome.answer.result, outcome.retry_at, out)
 
 
 def _expect_receipts(delivery: Delivery, provider_ids: Sequence[str], now: int, out: Output) -> None:

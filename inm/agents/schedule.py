@@ -9,6 +9,7 @@ from inm.core.records import Wait
 from inm.streaming.chunks import Chunk, Record
 from inm.streaming.stage import Output
 from inm.tables import schedule
+from inm.tables.emitted import emitted
 
 PER_TICK = 2000
 """Items of one partition released by one tick: a bound on how long a tick holds the event loop."""
@@ -32,7 +33,8 @@ def take(record: Record, out: Output) -> None:
 
 def release(out: Output) -> None:
     for key, wait in list(schedule.due(out, PER_TICK)):
-        out.emit(wait.topic, wait.key.encode(), bytes(wait.value))
+        if wait.id.removeprefix("retry/") not in emitted.deliveries:
+            out.emit(wait.topic, wait.key.encode(), bytes(wait.value))
         schedule.release(out, key)
 
 

@@ -15,7 +15,7 @@ from inm.core.ids import partition_of_notification
 from inm.core.ledger import Journey
 from inm.core.story import tell
 from inm.intake.problems import Problem
-from inm.streaming.stage import now_ms
+from inm.streaming.chunks import now_ms
 from inm.tables.journeys import journeys
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from inm.intake.keys import idempotency_key, tenant_of
 from inm.intake.ledger import Ledger
 from inm.intake.problems import Handler, Problem
 from inm.intake.submission import Item
-from inm.streaming.stage import now_ms
+from inm.streaming.chunks import now_ms
 
 if TYPE_CHECKING:
     from inm.app import Inm

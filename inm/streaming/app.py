@@ -116,6 +116,7 @@ class StreamingApp(faust.App):
         assignments.emitter = self.emitter
         assignments.folder = self._folder / "tables"
         assignments.new_consumer = self.new_consumer
+        assignments.recall = self.recall
         await self.maybe_start_producer()
         self.emitter.start(cast(Producer, self.producer).client)
         loop = asyncio.get_running_loop()
@@ -155,6 +156,9 @@ class StreamingApp(faust.App):
         if at_most is not None:
             self.chunk_limits.update(dict.fromkeys(topics, at_most))
         return self.topic(*topics, value_type=bytes, acks=False)
+
+    async def recall(self, partitions: set[int], since: int) -> None:
+        """Learn what a dead owner of these partitions emitted since a time (ms). An application with outputs that know their ids does."""
 
     def every_tick(self, stage: Stage, decide: Tick) -> None:
         """Call ``decide`` for each partition held, twice a second, as a record's handler is called."""

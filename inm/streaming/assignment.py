@@ -5,7 +5,7 @@ Takes the place of Faust's table recovery; Faust calls :meth:`Assignments.on_reb
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from faust.tables.manager import TableManager
 from faust.types import TP
 
+from inm.streaming.chunks import AckQueue, now_ms
 from inm.streaming.consumer import CLEAN, Consumer
 from inm.streaming.emitter import Emitter
 from inm.streaming.fatal import EXIT_ASSIGNMENT, EXIT_PRODUCE, leave
@@ -33,6 +34,8 @@ class Assignments(TableManager):
     emitter: Emitter
     folder: Path
     new_consumer: Callable[[], AIOKafkaConsumer]
+    recall: Callable[[set[int], int], Awaitable[None]]
+    """Learns what was emitted to these partitions since a time (ms), so that a replay does not emit it again."""
 
     def __init__(self, app: Any, **kwargs: Any) -> None:
         super().__init__(app, **kwargs)
@@ -111,19 +114,27 @@ class Assignments(TableManager):
     async def _own(self, assigned: set[TP]) -> None:
         """Learn how the former owner left, then mark every partition as begun before anything of it is.
 
-        Without a mark of a clean leave, records up to the present end may have been submitted already.
+        Without the mark of a clean leave, records up to the present end may have been begun, and what they caused may be out.
         """
         thread = self.consumer.thread
         found = await thread.committed(assigned)
         begins = await thread.begins(assigned)
-        left_unclean = {tp for tp, at in found.items() if at.metadata != CLEAN}
-        suspect = await thread.ends(left_unclean) if left_unclean else {}
-        committed = {tp: max(found[tp].offset if tp in found else 0, begins[tp]) for tp in assigned}
-        if committed:
-            await thread.commit_with(committed, "")
-        for tp, offset in committed.items():
-            self.consumer._thread.seek(tp, offset)
-        self.consumer.begin(committed, suspect)
+        unclean = {tp for tp, at in found.items() if at.metadata != CLEAN}
+        suspect = await thread.ends(unclean) if unclean else {}
+        if unclean:
+            since = min(_time(found[tp].metadata) for tp in unclean)
+            partitions = {tp.partition for tp in unclean}
+            log.warning("%d partitions were not left clean: reading what their owner emitted since %d", len(unclean), since)
+            await self.recall(partitions, since)
+        acks = {tp: AckQueue(max(found[tp].offset if tp in found else 0, begins[tp])) for tp in assigned}
+        for tp in unclean:
+            acks[tp].suspect_until, acks[tp].suspect_since = suspect[tp], _time(found[tp].metadata)
+        if acks:
+            now = now_ms()
+            await thread.commit_with({tp: (queue.committed or 0, str(queue.begun_since(now))) for tp, queue in acks.items()})
+        for tp, queue in acks.items():
+            thread.seek(tp, queue.committed or 0)
+        self.consumer.begin(acks)
 
     async def _restore(self, databases: dict[tuple[Table, int], Database]) -> None:
         by_changelog = {TopicPartition(table.changelog, partition): database for (table, partition), database in databases.items()}
@@ -144,3 +155,8 @@ class Assignments(TableManager):
 
     async def wait_until_recovery_completed(self) -> bool:
         return bool(await self.wait_for_stopped(cast(Any, self.ready)))
+
+
+def _time(metadata: str) -> int:
+    """The time in a commit's metadata; of one that INM did not write, the beginning of everything."""
+    return int(metadata) if metadata.isdigit() else 0

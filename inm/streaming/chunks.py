@@ -3,12 +3,18 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from time import time_ns
 from typing import TypeAlias
 
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 Record: TypeAlias = ConsumerRecord
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time_ns() // 1_000_000
 
 
 @dataclass(eq=False, slots=True)
@@ -21,7 +27,8 @@ class Chunk:
     suspect_until: int = 0
     """Records below this offset may have been begun by a worker that died before its commit."""
     size: int = 0
-    started: bool = False
+    begun_at: int | None = None
+    """When a stage began with it (ms); nothing it causes is older."""
     done: bool = False
 
     @property
@@ -42,6 +49,10 @@ class AckQueue:
     """
 
     committed: int | None = None
+    suspect_until: int = 0
+    """Records below this offset may have been begun by a worker that died before its commit."""
+    suspect_since: int = 0
+    """The time (ms) since when what they caused may be out."""
     _chunks: deque[Chunk] = field(default_factory=deque)
     _finished: int | None = None
 
@@ -64,7 +75,12 @@ class AckQueue:
     @property
     def started(self) -> bool:
         """Whether a stage is still at work on any of them."""
-        return any(chunk.started and not chunk.done for chunk in self._chunks)
+        return any(chunk.begun_at is not None and not chunk.done for chunk in self._chunks)
+
+    def begun_since(self, now: int) -> int:
+        """The time (ms) before which nothing was caused by a chunk that is not committed yet."""
+        begun = min((chunk.begun_at for chunk in self._chunks if chunk.begun_at is not None), default=now)
+        return min(begun, self.suspect_since) if (self._finished or self.committed or 0) < self.suspect_until else begun
 
     @property
     def outstanding(self) -> int:

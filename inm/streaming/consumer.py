@@ -12,7 +12,7 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from inm.streaming.chunks import AckQueue, Chunk
+from inm.streaming.chunks import AckQueue, Chunk, now_ms
 
 log = logging.getLogger("inm.consumer")
 
@@ -23,18 +23,27 @@ FETCH_TIMEOUT = 0.2
 DRAIN_LIMIT = 5.0
 """Seconds a rebalance or stop waits for chunks that stages have begun."""
 CLEAN = "clean"
-"""Commit metadata of an owner that has left with nothing begun and unfinished."""
+"""Commit metadata of an owner that has left with nothing begun and unfinished. While a partition is owned, the metadata is the
+time (ms) before which nothing was emitted that a replay from this commit would emit again."""
+REFRESH = 10.0
+"""Seconds after which that time is renewed also where nothing was committed."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """aiokafka's consumer in its thread, with what Faust does not pass on: commit metadata and ends."""
 
-    async def commit_with(self, offsets: Mapping[TP, int], metadata: str) -> None:
-        """Commit; raises ``KafkaError`` (also in a rebalance: then the new owner repeats)."""
-        await self.call_thread(self._commit_with, offsets, metadata)
+    async def on_thread_stop(self) -> None:
+        """Leave the group. aiokafka keeps a static member in it, and its partitions would wait for the session time-out."""
+        if self._consumer is not None:
+            self._consumer._coordinator._group_instance_id = None
+        await super().on_thread_stop()
 
-    async def _commit_with(self, offsets: Mapping[TP, int], metadata: str) -> None:
-        await self._ensure_consumer().commit({TopicPartition(*tp): OffsetAndMetadata(at, metadata) for tp, at in offsets.items()})
+    async def commit_with(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
+        """Commit offset and metadata; raises ``KafkaError`` (also in a rebalance: then the new owner repeats)."""
+        await self.call_thread(self._commit_with, offsets)
+
+    async def _commit_with(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
+        await self._ensure_consumer().commit({TopicPartition(*tp): OffsetAndMetadata(*at) for tp, at in offsets.items()})
 
     async def committed(self, tps: Iterable[TP]) -> dict[TP, OffsetAndMetadata]:
         """Committed offset and metadata of each partition that has one."""
@@ -66,8 +75,7 @@ class Consumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.acks: dict[TP, AckQueue] = {}
-        self.suspect: dict[TP, int] = {}
-        self.progressed_at = self.fetched_at = monotonic()
+        self.progressed_at = self.fetched_at = self._refreshed_at = monotonic()
         self._committing = asyncio.Lock()
 
     def _new_consumer_thread(self) -> ConsumerThread:
@@ -77,11 +85,10 @@ class Consumer(driver.Consumer):
     def thread(self) -> ConsumerThread:
         return cast(ConsumerThread, self._thread)
 
-    def begin(self, committed: Mapping[TP, int], suspect: Mapping[TP, int]) -> None:
-        """A new assignment: where each partition stands, and below which offset its records are suspect."""
-        self.acks = {tp: AckQueue(committed=offset) for tp, offset in committed.items()}
-        self.suspect = dict(suspect)
-        self.progressed_at = self.fetched_at = monotonic()
+    def begin(self, acks: dict[TP, AckQueue]) -> None:
+        """A new assignment: where each partition stands."""
+        self.acks = acks
+        self.progressed_at = self.fetched_at = self._refreshed_at = monotonic()
 
     # -- fetching ---------------------------------------------------------------------------------
 
@@ -121,7 +128,7 @@ class Consumer(driver.Consumer):
 
     def _deliver(self, tp: TP, records: list[Any], generation: int) -> None:
         size = sum(len(record.value or b"") + len(record.key or b"") for record in records)
-        chunk = Chunk(tp, records, generation, self.suspect.get(tp, 0), size)
+        chunk = Chunk(tp, records, generation, self.acks[tp].suspect_until, size)
         self.acks[tp].add(chunk)
         message = cast(Any, ConsumerMessage)(
             tp.topic, tp.partition, chunk.first, None, None, [], None, chunk, None, 0, size, tp, generation_id=generation
@@ -141,27 +148,47 @@ class Consumer(driver.Consumer):
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit what has finished. Called every ``broker_commit_interval`` by Faust's own timer."""
-        return await self._commit_finished("")
-
-    async def _commit_finished(self, metadata: str) -> bool:
         async with self._committing:
-            finished = {tp: at for tp, queue in self.acks.items() if (at := queue.committable()) is not None}
-            if metadata:
-                finished |= {tp: queue.committed for tp, queue in self.acks.items() if tp not in finished and queue.committed is not None}
-                finished = {tp: at for tp, at in finished.items() if not self.acks[tp].started}
-            if not finished:
-                return False
-            try:
-                await self.thread.commit_with(finished, metadata)
-            except Exception as error:
-                # a rebalance or a broker that is away: what is not committed is tried again or replayed, never lost
-                log.warning("commit of %d partitions failed: %r", len(finished), error)
-                return False
-            for tp, at in finished.items():
-                if tp in self.acks:
-                    self.acks[tp].committed = at
-            self.progressed_at = monotonic()
-            return True
+            everything = monotonic() - self._refreshed_at > REFRESH
+            at = self._finished(everything)
+            now = now_ms()
+            done = await self._commit_now({tp: (offset, str(self.acks[tp].begun_since(now))) for tp, offset in at.items()})
+            if done and everything:
+                self._refreshed_at = monotonic()
+            return done
+
+    async def _commit_clean(self) -> None:
+        """The last commit of an assignment: what has nothing begun and unfinished is left clean."""
+        async with self._committing:
+            now = now_ms()
+            marks = {tp: str(queue.begun_since(now)) if queue.started else CLEAN for tp, queue in self.acks.items()}
+            await self._commit_now({tp: (offset, marks[tp]) for tp, offset in self._finished(everything=True).items()})
+
+    def _finished(self, everything: bool) -> dict[TP, int]:
+        """The offsets to commit; with ``everything`` also of partitions where none has changed."""
+        found = {}
+        for tp, queue in self.acks.items():
+            at = queue.committable()
+            if at is None and everything:
+                at = queue.committed
+            if at is not None:
+                found[tp] = at
+        return found
+
+    async def _commit_now(self, offsets: Mapping[TP, tuple[int, str]]) -> bool:
+        if not offsets:
+            return False
+        try:
+            await self.thread.commit_with(offsets)
+        except Exception as error:
+            # a rebalance or a broker that is away: what is not committed is tried again or replayed, never lost
+            log.warning("commit of %d partitions failed: %r", len(offsets), error)
+            return False
+        for tp, (at, _) in offsets.items():
+            if tp in self.acks:
+                self.acks[tp].committed = at
+        self.progressed_at = monotonic()
+        return True
 
     @property
     def pending(self) -> int:
@@ -176,7 +203,7 @@ class Consumer(driver.Consumer):
         end = monotonic() + DRAIN_LIMIT
         while any(queue.started for queue in self.acks.values()) and monotonic() < end:  # noqa: ASYNC110 - an event would cost the hot path
             await asyncio.sleep(0.005)
-        await self._commit_finished(CLEAN)
+        await self._commit_clean()
         self.acks.clear()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:

@@ -6,7 +6,7 @@ for a complete one; this reads with a consumer of its own and is done when the p
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -57,3 +57,27 @@ async def _read(databases: Mapping[TopicPartition, Database], consumer: Any) -> 
             del behind[tp]
             consumer.pause(tp)
     return rows
+
+
+async def tail(topics: Iterable[str], partitions: set[int], since: int, new_consumer: Callable[[], AIOKafkaConsumer]) -> AsyncIterator[Any]:
+    """The records of these partitions of the topics from a time (ms) to their present ends."""
+    consumer: Any = new_consumer()
+    await consumer.start()
+    try:
+        wanted = [TopicPartition(topic, partition) for topic in topics for partition in partitions]
+        consumer.assign(wanted)
+        ends = await consumer.end_offsets(wanted)
+        starts = await consumer.offsets_for_times(dict.fromkeys(wanted, since))
+        behind = {tp: ends[tp] for tp in wanted if starts[tp] is not None and starts[tp].offset < ends[tp]}
+        consumer.pause(*[tp for tp in wanted if tp not in behind])
+        for tp in behind:
+            consumer.seek(tp, starts[tp].offset)
+        while behind:
+            for records in (await consumer.getmany(timeout_ms=200, max_records=5_000)).values():
+                for record in records:
+                    yield record
+            for tp in [tp for tp, end in behind.items() if await consumer.position(tp) >= end]:
+                del behind[tp]
+                consumer.pause(tp)
+    finally:
+        await consumer.stop()

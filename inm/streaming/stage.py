@@ -10,13 +10,12 @@ import logging
 import traceback
 from collections.abc import AsyncIterable, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from time import time_ns
 from typing import Any
 
 import msgspec
 
 from inm.core.records import Dead
-from inm.streaming.chunks import Chunk, Record
+from inm.streaming.chunks import Chunk, Record, now_ms
 from inm.streaming.emitter import MAX_RECORD, Batch, Emitter
 from inm.streaming.fatal import EXIT_PRODUCE, leave
 from inm.streaming.tables import Table, TablePartition, WriteSet
@@ -37,11 +36,6 @@ class Reject(Exception):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970."""
-    return time_ns() // 1_000_000
 
 
 class Output:
@@ -147,8 +141,9 @@ class Stage:
         await self._settle(out)
 
     def _begin(self, chunk: Chunk) -> bool:
-        chunk.started = self._is_current(chunk)
-        return chunk.started
+        if self._is_current(chunk):
+            chunk.begun_at = now_ms()
+        return chunk.begun_at is not None
 
     def _decide(self, record: Record, out: Output, handler: Handler) -> None:
         try:

@@ -6,6 +6,7 @@ from inm import topics
 from inm.core.ledger import Effects, Journey
 from inm.core.records import Wait
 from inm.streaming.stage import Output
+from inm.tables.emitted import emitted
 from inm.tables.rows import Rows
 
 journeys = Rows("journeys", Journey)
@@ -18,8 +19,9 @@ def keep(out: Output, journey: Journey, effects: Effects) -> None:
     journeys.put(out, journey.id, journey, journey.expires)
     key = journey.key.encode()
     for edr in effects.edrs:
-        out.emit(topics.EDR, key, _encode(edr))
-    if effects.delivery:
+        if edr.id not in emitted.edrs:
+            out.emit(topics.EDR, key, _encode(edr))
+    if effects.delivery and effects.delivery.id not in emitted.deliveries:
         out.emit(topics.deliveries(effects.delivery.channel, effects.delivery.lane), key, _encode(effects.delivery))
     if effects.again:
         out.emit(topics.NOTIFICATIONS, key, _encode(effects.again))

@@ -24,6 +24,10 @@ async def held(installation: Installation, name: str) -> int:
     return await asyncio.to_thread(ask)
 
 
+async def holds(installation: Installation, name: str, partitions: int) -> bool:
+    return await held(installation, name) == partitions
+
+
 async def shared(installation: Installation) -> None:
     """Until both workers hold a part, and together all."""
 
@@ -50,13 +54,12 @@ async def test_both_submit_and_nothing_is_missing_or_double(
 async def test_a_worker_that_is_added_under_load_takes_its_share_without_doubles(
     installation: Installation, tap: Tap, books: Books, producer: AIOKafkaProducer, run: str
 ) -> None:
-    load = Load(producer, run, 1500)
-    sending = asyncio.create_task(load.send(rate=250))
-    await books.until(100)
-    await installation.start_worker("worker-2")
-    await shared(installation)
-    assert not sending.done()
-    await sending
+    load = Load(producer, run)
+    async with load.flowing(rate=150):
+        await books.until(100)
+        await installation.start_worker("worker-2")
+        await shared(installation)
+        await books.until(len(books.parts) + 100)
     await load.ended(tap)
     assert books.doubles() == {}
     assert load.marked(tap) == []
@@ -67,20 +70,14 @@ async def test_a_worker_that_is_stopped_hands_its_partitions_over_without_double
 ) -> None:
     await installation.start_worker("worker-2")
     await shared(installation)
-    load = Load(producer, run, 2000)
-    sending = asyncio.create_task(load.send(rate=250))
-    await books.until(200)
-    began = monotonic()
-    assert await installation.stop_worker("worker-2") == 0
-    stopped = monotonic() - began
-
-    async def all_here() -> bool:
-        return await held(installation, "worker-1") == PARTITIONS
-
-    await until_async(all_here, 30)
-    print("stopped", stopped, "moved", monotonic() - began)
-    assert not sending.done()
-    await sending
+    load = Load(producer, run)
+    async with load.flowing(rate=150):
+        await books.until(200)
+        began = monotonic()
+        assert await installation.stop_worker("worker-2") == 0
+        print("stopped after", monotonic() - began)
+        await until_async(lambda: holds(installation, "worker-1", PARTITIONS), 30)
+        print("moved after", monotonic() - began)
     await load.ended(tap)
     assert books.doubles() == {}
     assert load.marked(tap) == []

@@ -1,7 +1,9 @@
 """Realistic requests, and books of what the SMSC took of them."""
 
 import asyncio
+import contextlib
 from collections import Counter
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
@@ -16,12 +18,15 @@ from tests.support.tap import Tap
 
 
 class Load:
-    """``count`` requests with ids ``<run>-<n>``, one recipient each, as the demo sends them."""
+    """Up to ``count`` requests with ids ``<run>-<n>``, one recipient each, as the demo sends them."""
 
-    def __init__(self, producer: AIOKafkaProducer, run: str, count: int, seed: int = 1) -> None:
+    def __init__(self, producer: AIOKafkaProducer, run: str, count: int = 100_000, seed: int = 1) -> None:
         self._producer = producer
+        self._run = run
         self._requests = Traffic(run, seed).requests(count, users=0)
-        self.ids = {f"{run}-{number}" for number in range(count)}
+        self._enough = False
+        self.ids: set[str] = set()
+        """Of what has been sent."""
 
     async def send(self, rate: float | None = None) -> None:
         """Send all, at ``rate`` a second or at once."""
@@ -30,8 +35,21 @@ class Load:
         for number, (tenant, value) in enumerate(self._requests):
             if rate is not None and (early := began + number / rate - loop.time()) > 0:
                 await asyncio.sleep(early)
+            if self._enough:
+                break
+            self.ids.add(f"{self._run}-{number}")
             await self._producer.send(topics.requests(tenant), value)
         await self._producer.flush()
+
+    @contextlib.asynccontextmanager
+    async def flowing(self, rate: float) -> AsyncIterator[None]:
+        """As long as the block lasts."""
+        sending = asyncio.create_task(self.send(rate))
+        try:
+            yield
+        finally:
+            self._enough = True
+            await sending
 
     def missing(self, tap: Tap) -> set[str]:
         """Requests without a final EDR."""

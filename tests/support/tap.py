@@ -95,7 +95,9 @@ class Tap:
 
     async def final(self, request_id: str, seconds: float = 60.0) -> Edr:
         """The final EDR of a request for one recipient, when it is there."""
-        await self.when(lambda: any(edr.final for edr in self.of(request_id)), seconds, lambda: (request_id, self.of(request_id), self.dead))
+        await self.when(
+            lambda: any(edr.final for edr in self.of(request_id)), seconds, lambda: (request_id, self.of(request_id), self.dead)
+        )
         return next(edr for edr in self.of(request_id) if edr.final)
 
     async def letter(self, key: str, seconds: float = 60.0) -> Dead:

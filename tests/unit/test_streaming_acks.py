@@ -82,7 +82,7 @@ def test_only_a_begun_chunk_holds_up_a_rebalance() -> None:
     first = chunk(1)
     queue.add(first)
     assert not queue.started
-    first.started = True
+    first.begun_at = 1_000
     assert queue.started
     first.done = True
     assert not queue.started

@@ -145,6 +145,11 @@ async def test_a_list_is_taken_as_a_whole_or_not_at_all(client: CLIENT, app: App
     assert not app.emitter.records
 
 
+async def test_the_errors_of_an_answer_are_bounded(client: CLIENT) -> None:
+    document = await problem(await post(client, [REQUEST | {"lane": "x"}] * 1000), "invalid-request")
+    assert len(document["errors"]) == 100
+
+
 async def test_a_big_list_is_taken(client: CLIENT, app: App) -> None:
     body = json.dumps([REQUEST | {"fields": {"x": "y" * 1000}}] * 1000).encode()
     answer = await client.post("/v1/requests", data=BytesIO(body), headers=bearer(Content_Type="application/json"))
@@ -252,6 +257,21 @@ async def test_a_replay_is_told_and_another_body_refused(client: CLIENT, app: Ap
     assert (other.status, other.headers.get("Idempotency-Replayed")) == (202, None)
 
 
+async def test_what_is_known_only_in_part_is_done_again(client: CLIENT, app: App) -> None:
+    await taken_into_the_ledger(client, app, "k")
+    two = await post(client, USER | {"to": [{"user": "u3"}, {"user": "u4"}]}, bearer(Idempotency_Key="k"))
+    assert (two.status, two.headers.get("Idempotency-Replayed"), len(app.emitter.records)) == (202, None, 1)
+
+
+async def test_other_workers_are_told_of_their_tenants_notifications_alone(client: CLIENT) -> None:
+    keep(Notification(ID, "acme/u", "acme", "otp", 900, fingerprint="f"))
+    for key, told in ((ACME, {ID: "f"}), (VOLTA, {})):
+        answer = await client.post("/internal/fingerprints", json=[ID, ELSEWHERE, "x"], headers=bearer(key))
+        assert (answer.status, await answer.json()) == (200, told)
+    await problem(await client.post("/internal/fingerprints", json=[ID]), "unauthorized")
+    await problem(await client.post("/internal/fingerprints", json={}, headers=bearer()), "invalid-json")
+
+
 async def test_a_story_is_told_to_its_tenant_alone(client: CLIENT) -> None:
     keep(Notification(ID, "acme/u", "acme", "otp", 900))
     answer = await client.get(f"/v1/notifications/{ID}", headers=bearer())
@@ -292,8 +312,10 @@ async def test_a_story_is_fetched_from_the_worker_that_holds_it(client: CLIENT, 
     async with TestServer(peer) as server:
         app.owner = str(server.make_url("/"))
         answer = await client.get(f"/v1/notifications/{ELSEWHERE}", headers=bearer())
+        forwarded = await client.get(f"/v1/notifications/{ELSEWHERE}", headers=bearer(Inm_Forwarded="1"))
+        await problem(forwarded, "unavailable")
     assert (answer.status, await answer.json()) == (200, {"id": ELSEWHERE})
-    assert (seen[0]["Authorization"], seen[0]["Inm-Forwarded"]) == (f"Bearer {ACME}", "1")
+    assert [(headers["Authorization"], headers["Inm-Forwarded"]) for headers in seen] == [(f"Bearer {ACME}", "1")]
 
 
 async def test_a_replay_is_recognised_by_the_worker_that_holds_it(client: CLIENT, app: App, monkeypatch: pytest.MonkeyPatch) -> None:

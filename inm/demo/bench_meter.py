@@ -1,0 +1,152 @@
+"""What a load is measured by: marks in the EDR topic, and the CPU time and memory of processes (Linux, ``/proc``).
+
+During a measurement only offsets are asked for; the records between two marks are read and counted when it is over.
+"""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from inm import topics
+from inm.core.edr import Event, Times
+from inm.core.records import Lane
+from inm.demo.census import percentiles
+
+PROC = Path("/proc")
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A moment: monotonic seconds, the end of each EDR partition, CPU seconds of each group of processes."""
+
+    at: float
+    ends: Mapping[TopicPartition, int]
+    cpu: Mapping[str, float]
+
+
+class _Edr(msgspec.Struct):
+    """What a measurement reads of an EDR."""
+
+    event: Event
+    times: Times
+    final: bool = False
+    lane: Lane | None = None
+
+
+_decode = msgspec.json.Decoder(_Edr).decode
+
+
+@dataclass
+class Count:
+    """The ends of notifications by event, and how long each took from request to provider, by lane (ms)."""
+
+    final: Counter[str] = field(default_factory=Counter)
+    latencies: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, value: bytes) -> None:
+        """Take an EDR into account."""
+        submitted = b'"event":"submitted"' in value
+        if not submitted and b'"final":true' not in value:
+            return
+        edr = _decode(value)
+        if edr.final:
+            self.final[edr.event] += 1
+        if submitted and edr.times.submitted is not None:
+            self.latencies[edr.lane or "normal"].append(edr.times.submitted - edr.times.received)
+
+    @property
+    def complete(self) -> int:
+        """Notifications that reached what their plan wants: the handset, or for e-mail the server."""
+        return self.final["delivered"] + self.final["submitted"]
+
+    def latency_ms(self) -> dict[str, dict[str, int | None]]:
+        """p50, p95 and p99 by lane."""
+        return {lane: percentiles(self.latencies[lane]) for lane in sorted(self.latencies)}
+
+
+class Meter:
+    """Looks at a cluster without being in its way."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+        self._partitions: dict[str, list[TopicPartition]] = {}
+
+    async def start(self) -> None:
+        await self._consumer.start()
+
+    async def stop(self) -> None:
+        await self._consumer.stop()
+
+    async def ends(self, topic: str) -> dict[TopicPartition, int]:
+        """The offset after the last record of each partition."""
+        if topic not in self._partitions:
+            await self._consumer._client.add_topic(topic)  # noqa: SLF001 - a consumer knows no topics that it does not read
+            self._partitions[topic] = [TopicPartition(topic, number) for number in self._consumer.partitions_for_topic(topic) or ()]
+        return dict(await self._consumer.end_offsets(self._partitions[topic]))
+
+    async def count(self, topic: str) -> int:
+        """How many records were ever written to a topic."""
+        return sum((await self.ends(topic)).values())
+
+    async def mark(self, processes: Mapping[str, Iterable[int]]) -> Mark:
+        """This moment, with the CPU time of groups of process ids."""
+        ends = await self.ends(topics.EDR)
+        return Mark(monotonic(), ends, {name: sum(map(cpu, pids)) for name, pids in processes.items()})
+
+    async def between(self, first: Mark, last: Mark) -> Count:
+        """What the EDRs between two marks say."""
+        count = Count()
+        async for value in self._read(first.ends, last.ends):
+            count.add(value)
+        return count
+
+    async def _read(self, begins: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> AsyncIterator[bytes]:
+        open_ = {tp for tp, end in ends.items() if end > begins[tp]}
+        if not open_:
+            return
+        self._consumer.assign(list(open_))
+        for tp in open_:
+            self._consumer.seek(tp, begins[tp])
+        while open_:
+            for tp, records in (await self._consumer.getmany(*open_, timeout_ms=1000)).items():
+                for record in records:
+                    if record.offset < ends[tp]:
+                        yield record.value
+                if records[-1].offset >= ends[tp] - 1:
+                    open_.discard(tp)
+        self._consumer.unsubscribe()
+
+
+def cpu(pid: int) -> float:
+    """CPU seconds that a process has used. ``OSError`` if there is none."""
+    return cpu_of((PROC / str(pid) / "stat").read_text())
+
+
+def cpu_of(stat: str) -> float:
+    """User and system time in ``/proc/<pid>/stat``: its fields 14 and 15 (proc(5)). The name in field 2 may hold anything."""
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process in MiB."""
+    return rss_mb_of((PROC / str(pid) / "status").read_text())
+
+
+def rss_mb_of(status: str) -> float:
+    """``VmRSS`` in ``/proc/<pid>/status``, which is in KiB (proc(5))."""
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) / 1024
+
+
+def children(word: bytes) -> list[int]:
+    """Our child processes with ``word`` in their command line."""
+    found = [int(pid) for file in PROC.glob("self/task/*/children") for pid in file.read_text().split()]
+    return [pid for pid in found if word in (PROC / str(pid) / "cmdline").read_bytes()]

@@ -1,0 +1,81 @@
+"""kill -9: nothing is missing, and what was sent twice is marked in its EDRs."""
+
+import asyncio
+import contextlib
+import shutil
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+
+from inm import topics
+from inm.core.users import User
+from inm.demo.installation import Installation
+from tests.support.load import Books, Load
+from tests.support.tap import Tap, until
+
+COUNT = 2000
+
+
+def explained(load: Load, books: Books, tap: Tap) -> int:
+    """How many parts came double at the SMSC; ``AssertionError`` if one is of a notification that no EDR marks."""
+    doubles = books.doubles()
+    marked = {edr.to for edr in load.marked(tap)}
+    assert doubles.keys() <= marked, doubles.keys() - marked
+    return doubles.total()
+
+
+def mails_explained(installation: Installation, load: Load, tap: Tap) -> int:
+    """As :func:`explained`, for mails; their Message-ID begins with the delivery."""
+    doubles = installation.smtp.ledger.duplicates
+    marked = {edr.notification for edr in load.marked(tap)}
+    notifications = {edr.notification for edr in tap.edrs}
+    mine = {message_id: n for message_id, n in doubles.items() if message_id.strip("<").rsplit(".", 2)[0] in notifications}
+    assert {message_id.strip("<").rsplit(".", 2)[0] for message_id in mine} <= marked
+    return sum(n - 1 for n in mine.values())
+
+
+async def test_in_the_middle_of_traffic(installation: Installation, tap: Tap, books: Books, producer: AIOKafkaProducer, run: str) -> None:
+    load = Load(producer, run, COUNT)
+    await load.send()
+    await books.until(600)
+    installation.kill_worker("worker-1")
+    taken = len(books.parts)
+    assert taken < COUNT
+    await installation.start_worker("worker-1")
+    await load.ended(tap, 90)
+    doubles = explained(load, books, tap), mails_explained(installation, load, tap)
+    print(f"killed after {taken} parts; sent twice: {doubles[0]} parts, {doubles[1]} mails; marked EDRs: {len(load.marked(tap))}")
+    assert len(tap.finals()) == COUNT
+
+
+async def test_twice(installation: Installation, tap: Tap, books: Books, producer: AIOKafkaProducer, run: str) -> None:
+    load = Load(producer, run, COUNT, seed=2)
+    await load.send()
+    for parts in (400, 1000):
+        await books.until(parts)
+        installation.kill_worker("worker-1")
+        await installation.start_worker("worker-1")
+    await load.ended(tap, 90)
+    print(f"sent twice: {explained(load, books, tap)} parts, {mails_explained(installation, load, tap)} mails")
+
+
+async def test_while_tables_are_restored(installation: Installation, tap: Tap, books: Books, producer: AIOKafkaProducer, run: str) -> None:
+    row = (2**62).to_bytes(8) + msgspec.msgpack.encode(User("acme/x", 2**62))
+    for number in range(200_000):
+        await producer.send(topics.changelog("users"), row, f"acme/{run}-{number}".encode())
+    load = Load(producer, run, COUNT, seed=3)
+    await load.send()
+    await books.until(400)
+    installation.kill_worker("worker-1")
+    tables = installation.folder / "data" / "worker-1" / "tables"
+    shutil.rmtree(tables)
+    said = len(installation.log("worker-1").read_bytes())
+    starting = asyncio.create_task(installation.start_worker("worker-1"))
+    await until(lambda: len(list(tables.glob("outbox-*"))) == 6)
+    installation.kill_worker("worker-1")
+    with contextlib.suppress(RuntimeError):
+        await starting
+    assert b"restored" not in installation.log("worker-1").read_bytes()[said:]
+    await installation.start_worker("worker-1")
+    await load.ended(tap, 90)
+    print(f"sent twice: {explained(load, books, tap)} parts, {mails_explained(installation, load, tap)} mails")
