@@ -15,7 +15,7 @@ from inm.core.records import Delivery, Outcome, Submission, Wait
 from inm.core.results import Answer, Result
 from inm.core.retry import next_attempt
 from inm.streaming.chunks import Chunk, now_ms
-from inm.streaming.stage import Output, bury
+from inm.streaming.stage import Output
 from inm.tables.emitted import emitted
 
 PIECE = 50
@@ -47,7 +47,7 @@ async def dispatch(chunk: Chunk, out: Output) -> None:
         try:
             delivery = _decode(record.value)
         except msgspec.DecodeError as error:
-            bury(record, out, stage.name, "stage-failed", str(error))
+            out.bury(record, stage.name, "stage-failed", str(error))
             continue
         if delivery.id in emitted.answers:
             _follow_up(delivery, emitted.answers[delivery.id], out)

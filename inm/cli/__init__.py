@@ -14,6 +14,7 @@ COMMANDS = {
     "send": ("inm.cli.send", "Send a request to a tenant's topic."),
     "explain": ("inm.cli.explain", "Tell the story of a notification."),
     "demo": ("inm.demo.command", "Run everything on this machine: Kafka, simulated providers, a worker and traffic."),
+    "bench": ("inm.demo.bench", "Measure throughput, CPU and latency on this machine, beside a bare pipe."),
 }
 
 EXIT_MISCONFIGURED = 78

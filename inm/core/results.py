@@ -75,5 +75,6 @@ REASONS: dict[str, str] = {
     "no-receipt": "no receipt came until the deadline",
     # the inside
     "unknown-receipt": "a receipt for a message that INM does not know",
+    "output-refused": "the broker refused a record that a stage emitted; it was meant for the topic named",
     "stage-failed": "a stage could not process the record: a defect, the detail has the exception",
 }

@@ -74,9 +74,10 @@ class Count:
 class Meter:
     """Looks at a cluster without being in its way."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, partitions: int) -> None:
+        """``partitions`` of every topic that is looked at."""
         self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-        self._partitions: dict[str, list[TopicPartition]] = {}
+        self._partitions = range(partitions)
 
     async def start(self) -> None:
         await self._consumer.start()
@@ -86,17 +87,14 @@ class Meter:
 
     async def ends(self, topic: str) -> dict[TopicPartition, int]:
         """The offset after the last record of each partition."""
-        if topic not in self._partitions:
-            await self._consumer._client.add_topic(topic)  # noqa: SLF001 - a consumer knows no topics that it does not read
-            self._partitions[topic] = [TopicPartition(topic, number) for number in self._consumer.partitions_for_topic(topic) or ()]
-        return dict(await self._consumer.end_offsets(self._partitions[topic]))
+        return dict(await self._consumer.end_offsets([TopicPartition(topic, number) for number in self._partitions]))
 
     async def count(self, topic: str) -> int:
         """How many records were ever written to a topic."""
         return sum((await self.ends(topic)).values())
 
     async def mark(self, processes: Mapping[str, Iterable[int]]) -> Mark:
-        """This moment, with the CPU time of groups of process ids."""
+        """The present moment, with the CPU time of groups of process ids."""
         ends = await self.ends(topics.EDR)
         return Mark(monotonic(), ends, {name: sum(map(cpu, pids)) for name, pids in processes.items()})
 

@@ -6,9 +6,7 @@ still while INM changes: rate ÷ bare pipe says what of the possible is reached.
 """
 
 import asyncio
-import os
 from collections import deque
-from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 import click
@@ -18,9 +16,9 @@ from inm import topics
 from inm.channels.smpp import wire
 from inm.core.records import LANES
 
+REQUESTS = topics.requests("")
 SMS = tuple(topics.deliveries("sms", lane) for lane in LANES)
-SUBMISSION, RECEIPT, FIRST_PART = b"s", b"r", b"p"
-"""The first byte of a record or short message says what it is: nothing else is read."""
+JOURNEYS, OUTBOX, SCHEDULE = (topics.changelog(table) for table in ("journeys", "outbox", "schedule"))
 
 SIZES = {
     topics.NOTIFICATIONS: 330,
@@ -28,24 +26,25 @@ SIZES = {
     topics.RECEIPTS: 160,
     topics.OUTCOMES: 400,
     topics.EDR: 640,
-    topics.changelog("journeys"): 620,
-    topics.changelog("outbox"): 160,
-    topics.changelog("schedule"): 430,
+    JOURNEYS: 620,
+    OUTBOX: 160,
+    SCHEDULE: 430,
 } | dict.fromkeys(SMS, 590)
-"""Bytes of a record, key and value, as workers write them."""
-JOURNEYS, OUTBOX, SCHEDULE = (topics.changelog(table) for table in ("journeys", "outbox", "schedule"))
+"""Bytes of a record, key and value, as workers wrote them when this yardstick was made."""
 
 BINDS, WINDOW = 2, 50
-LINGER = 0.010
+LINGER, BATCH = 0.010, 512 * 1024
 COMMIT = 0.1
+"""As ``config/inm.yaml`` and :mod:`inm.streaming` have them."""
 KEY = b"acme/+393330000000"
-_ACCEPTED, _SUBMITTED, _DELIVERED = (
-    b'{"event":"%s"%s}' % (event, more) for event, more in ((b"accepted", b""), (b"noted", b""), (b"delivered", b',"final":true'))
-)
+
+SUBMISSION, FIRST, LAST = b"s", b"f", b"l"
+"""A record's first byte says what it is, nothing else is read: an answer; the receipt of the first of two parts, of the last part."""
+LANE = tuple(b"%d" % number for number in range(len(LANES)))
 
 
 class Effect(NamedTuple):
-    """A record that another one causes, in the partition where that one is."""
+    """A record that another one causes."""
 
     topic: str
     begins: bytes = b""
@@ -55,18 +54,27 @@ class Effect(NamedTuple):
         return self.begins.ljust(SIZES[self.topic] - len(KEY))
 
 
+def _edr(event: bytes, more: bytes = b"") -> Effect:
+    return Effect(topics.EDR, b'{"event":"%s"%s,"times":{"received":0}}' % (event, more))
+
+
+def _evaluated(lane: str) -> tuple[Effect, ...]:
+    return _edr(b"accepted"), Effect(lane), Effect(topics.SCHEDULE, b"w"), Effect(JOURNEYS)
+
+
 EFFECTS: dict[tuple[str, bytes], tuple[Effect, ...]] = {
-    (topics.SCHEDULE, b""): (Effect(SCHEDULE),),
+    **{(REQUESTS, lane): (Effect(topics.NOTIFICATIONS, lane),) for lane in LANE},
+    **{(topics.NOTIFICATIONS, lane): _evaluated(topic) for lane, topic in zip(LANE, SMS, strict=True)},
+    **{(topic, SUBMISSION): (Effect(topics.OUTCOMES, SUBMISSION),) for topic in SMS},
+    (topics.SCHEDULE, b"w"): (Effect(SCHEDULE),),
     (topics.RECEIPTS, SUBMISSION): (Effect(OUTBOX),),
-    (topics.RECEIPTS, RECEIPT): (Effect(topics.OUTCOMES, RECEIPT),),
-    (topics.RECEIPTS, FIRST_PART): (Effect(topics.OUTCOMES, FIRST_PART),),
-    (topics.OUTCOMES, SUBMISSION): (Effect(JOURNEYS), Effect(topics.EDR, _SUBMITTED)),
-    (topics.OUTCOMES, RECEIPT): (Effect(JOURNEYS), Effect(topics.EDR, _DELIVERED)),
-    (topics.OUTCOMES, FIRST_PART): (Effect(JOURNEYS),),
+    (topics.RECEIPTS, FIRST): (Effect(topics.OUTCOMES, FIRST),),
+    (topics.RECEIPTS, LAST): (Effect(topics.OUTCOMES, LAST),),
+    (topics.OUTCOMES, SUBMISSION): (_edr(b"submitted"), Effect(JOURNEYS)),
+    (topics.OUTCOMES, FIRST): (Effect(JOURNEYS),),
+    (topics.OUTCOMES, LAST): (_edr(b"delivered", b',"final":true'), Effect(JOURNEYS)),
 }
-"""What a record causes, by its topic and first byte. Requests, notifications and deliveries have handlers of their own."""
-EVALUATED = (Effect(JOURNEYS), Effect(topics.EDR, _ACCEPTED), Effect(topics.SCHEDULE))
-ANSWERED = Effect(topics.OUTCOMES, SUBMISSION)
+"""What a record causes, by its topic and first byte. Between a delivery and what it causes lies the SMSC."""
 
 
 class Batch:
@@ -170,11 +178,11 @@ class Link(asyncio.Protocol):
         self._transport.write(b"".join(wire.pdu(wire.DELIVER_SM_RESP, sequence, b"\0") for sequence in sequences))
 
 
-def bodies(text: bytes) -> tuple[list[bytes], list[bytes]]:
-    """The submit_sm bodies of a message of one part and of one of two; a receipt shows the first bytes of its part's text."""
-    source = wire.source("Acme", None, None)
-    single = wire.submit_sm(source, "393330000000", "gsm7", RECEIPT + text[:110], headed=False, flash=False)
-    parts = [bytes([6, 8, 4, 0, 1, 2, number]) + mark + text[:130] for number, mark in ((1, FIRST_PART), (2, RECEIPT))]
+def bodies() -> tuple[list[bytes], list[bytes]]:
+    """The submit_sm bodies of a message of one part, and of one of two. A receipt repeats the first bytes of its part's text."""
+    source, text = wire.source("Acme", None, None), b"0123456789" * 13
+    single = wire.submit_sm(source, "393330000000", "gsm7", LAST + text[:100], headed=False, flash=False)
+    parts = [bytes([6, 8, 4, 0, 1, 2, number]) + mark + text for number, mark in ((1, FIRST), (2, LAST))]
     return [single], [wire.submit_sm(source, "393330000000", "gsm7", part, headed=True, flash=False) for part in parts]
 
 
@@ -191,7 +199,8 @@ class Pipe:
         self._out = Out(self._producer)
         self._links: list[Link] = []
         self._effects = {origin: [(effect.topic, effect.value) for effect in effects] for origin, effects in EFFECTS.items()}
-        self._bodies = bodies(b"0123456789" * 14)
+        self._receipts = {kind: Effect(topics.RECEIPTS, kind).value for kind in (SUBMISSION, FIRST, LAST)}
+        self._bodies = bodies()
         self._turn = 0
 
     async def start(self, host: str, port: int, password: str, tenants: list[str]) -> None:
@@ -222,7 +231,7 @@ class Pipe:
                         self._submit(partition, len(records))
                     elif topic.startswith(REQUESTS):
                         for record in records:
-                            self._effect(REQUESTS, b"", record.offset % self._partitions)
+                            self._effect(REQUESTS, LANE[record.offset % len(LANE)], record.offset % self._partitions)
                     else:
                         for record in records:
                             self._effect(topic, record.value[:1], partition)
@@ -253,4 +262,37 @@ class Pipe:
     def _receipt(self, kind: bytes) -> "asyncio.Future[None]":
         """Provider ids, the keys of this topic, are spread over all partitions."""
         self._turn += 1
-        return self._out.emit(topics.RECEIPTS, self._turn % self._partitions, kind)
+        return self._out.emit(topics.RECEIPTS, self._turn % self._partitions, self._receipts[kind])
+
+    async def _commit(self) -> None:
+        """The positions of before, when all that was emitted until then is with the broker."""
+        while True:
+            await asyncio.sleep(COMMIT)
+            positions = {tp: await self._consumer.position(tp) for tp in self._consumer.assignment()}
+            if self._out.unacked:
+                await asyncio.wait(set(self._out.unacked))
+            await self._consumer.commit(positions)
+
+
+async def _serve(bootstrap: str, smsc: str, password: str, share: int, of: int, tenants: list[str]) -> None:
+    pipe = Pipe(bootstrap, share, of)
+    host, _, port = smsc.partition(":")
+    await pipe.start(host, int(port), password, tenants)
+    click.echo("ready")
+    await pipe.run()
+
+
+@click.command()
+@click.argument("bootstrap")
+@click.argument("smsc")
+@click.argument("share", type=int)
+@click.argument("of", type=int)
+@click.argument("tenants", nargs=-1, required=True)
+@click.option("--password", envvar="INM_SMSC_PASSWORD", required=True)
+def main(bootstrap: str, smsc: str, share: int, of: int, tenants: tuple[str, ...], password: str) -> None:
+    """Move the records of partitions SHARE, SHARE + OF, … of BOOTSTRAP and the PDUs of SMSC until killed."""
+    asyncio.run(_serve(bootstrap, smsc, password, share, of, [*tenants]))
+
+
+if __name__ == "__main__":
+    main()

@@ -12,8 +12,9 @@ from aiokafka import AIOKafkaConsumer
 from faust import streams
 from faust.types import TP
 
+from inm.streaming import dead
 from inm.streaming.assignment import Assignments
-from inm.streaming.chunks import Chunk
+from inm.streaming.chunks import Chunk, now_ms
 from inm.streaming.consumer import Consumer
 from inm.streaming.emitter import MAX_BATCH, Emitter
 from inm.streaming.stage import Output, Stage
@@ -118,7 +119,7 @@ class StreamingApp(faust.App):
         assignments.new_consumer = self.new_consumer
         assignments.recall = self.recall
         await self.maybe_start_producer()
-        self.emitter.start(cast(Producer, self.producer).client)
+        self.emitter.start(cast(Producer, self.producer).client, self._bury_refused)
         loop = asyncio.get_running_loop()
         self.watchdog = Watchdog(loop.call_soon_threadsafe, cast(Consumer, self.consumer), assignments.ready.is_set)
         for opener in self.openers:
@@ -177,6 +178,12 @@ class StreamingApp(faust.App):
     def owner_of(self, topic: str, partition: int) -> str | None:
         """The base URL of the worker that holds a partition; None while nobody does."""
         return cast(str | None, cast(Any, self.assignor)._external_tps_url.get(TP(topic, partition)))
+
+    async def _bury_refused(self, topic: str, key: bytes | None, value: bytes | None, words: str) -> None:
+        log.error("the broker refused a record for %s: %s", topic, words)
+        if topic == dead.TOPIC:
+            raise RuntimeError(f"a dead letter was refused: {words}")
+        await self.emitter.send(dead.TOPIC, 0, *dead.refused(topic, key, value, words, now_ms()))
 
     def _is_current(self, chunk: Chunk) -> bool:
         return cast(Consumer, self.consumer).flow_active and chunk.generation == self.consumer_generation_id

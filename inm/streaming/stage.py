@@ -5,28 +5,19 @@ without holding up the next one: outputs to the broker, rows to changelog and da
 """
 
 import asyncio
-import base64
 import logging
 import traceback
 from collections.abc import AsyncIterable, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-import msgspec
-
-from inm.core.records import Dead
+from inm.streaming import dead
 from inm.streaming.chunks import Chunk, Record, now_ms
 from inm.streaming.emitter import MAX_RECORD, Batch, Emitter
 from inm.streaming.fatal import EXIT_PRODUCE, leave
 from inm.streaming.tables import Table, TablePartition, WriteSet
 
 log = logging.getLogger("inm.stage")
-
-DEAD_TOPIC = "inm.dead"
-DEAD_VALUE = 64 * 1024
-"""Bytes of the original record that a dead letter keeps."""
-DEAD_KEY = 1024
-"""Bytes of the original key that a dead letter keeps."""
 
 
 class Reject(Exception):
@@ -81,6 +72,12 @@ class Output:
         """Forget what the record at hand has written and emitted."""
         self._records.clear()
         self._rows.clear()
+
+    def bury(self, record: Record, stage: str, reason: str, detail: str) -> None:
+        """Send a record to ``inm.dead`` instead of what it would have caused."""
+        self.discard()
+        self.emit(dead.TOPIC, *dead.letter(record, stage, reason, detail, self.now), partition=0)
+        self.accept()
 
     async def settle(self) -> None:
         """Outputs first, then state. Raises what the broker refused."""
@@ -150,12 +147,10 @@ class Stage:
             handler(record, out)
             out.accept()
         except Reject as error:
-            out.discard()
-            bury(record, out, self.name, error.reason, error.detail)
+            out.bury(record, self.name, error.reason, error.detail)
         except Exception as error:
-            out.discard()
             log.exception("%s: %s[%d] offset %d", self.name, record.topic, record.partition, record.offset)
-            bury(record, out, self.name, "stage-failed", "".join(traceback.format_exception_only(error)).strip())
+            out.bury(record, self.name, "stage-failed", "".join(traceback.format_exception_only(error)).strip())
 
     async def _handle(self, chunk: Chunk, handler: BatchHandler) -> None:
         out = Output(self._emitter, chunk.tp.partition, now_ms())
@@ -163,10 +158,9 @@ class Stage:
             await handler(chunk, out)
             out.accept()
         except Exception as error:
-            out.discard()
             log.exception("%s: %s from offset %d", self.name, chunk.tp, chunk.first)
             for record in chunk.records:
-                bury(record, out, self.name, "stage-failed", repr(error))
+                out.bury(record, self.name, "stage-failed", repr(error))
         await self._finish(chunk, out)
 
     async def _finish(self, chunk: Chunk, out: Output) -> None:
@@ -185,28 +179,3 @@ class Stage:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def bury(record: Record, out: Output, stage: str, reason: str, detail: str) -> None:
-    """Send a record to ``inm.dead`` with its reason and origin."""
-    value = record.value or b""
-    kept = value[:DEAD_VALUE]
-    try:
-        text, binary = kept.decode(), False
-    except UnicodeDecodeError:
-        text, binary = base64.b64encode(kept).decode(), True
-    dead = Dead(
-        reason=reason,
-        detail=detail[:2000],
-        stage=stage,
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        at=out.now,
-        key=record.key[:DEAD_KEY].decode(errors="replace") if record.key is not None else None,
-        value=text if record.value is not None else None,
-        binary=binary,
-        truncated=len(value) > DEAD_VALUE,
-    )
-    out.emit(DEAD_TOPIC, record.key[:DEAD_KEY] if record.key else None, msgspec.json.encode(dead), 0)
-    out.accept()

@@ -161,7 +161,7 @@ class TablePartition:
 
     def _changelog(self, rows: dict[bytes, bytes | None]) -> Batch:
         for key, value in rows.items():
-            batch = self.emitter.emit(self.topic, self.number, key, value)
+            batch = self.emitter.emit(self.topic, self.number, key, value, essential=True)
         return batch
 
     def _apply(self, acked: "asyncio.Future[int]", index: int, rows: dict[bytes, bytes | None], ready: list[WriteSet]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import shutil
+from time import monotonic
 
 import msgspec
 from aiokafka import AIOKafkaProducer
@@ -36,15 +37,17 @@ def mails_explained(installation: Installation, load: Load, tap: Tap) -> int:
 
 async def test_in_the_middle_of_traffic(installation: Installation, tap: Tap, books: Books, producer: AIOKafkaProducer, run: str) -> None:
     load = Load(producer, run, COUNT)
-    await load.send()
-    await books.until(600)
+    sending = asyncio.create_task(load.send(rate=400))
+    await books.until(800)
     installation.kill_worker("worker-1")
+    killed = monotonic()
     taken = len(books.parts)
     assert taken < COUNT
     await installation.start_worker("worker-1")
+    await sending
     await load.ended(tap, 90)
     doubles = explained(load, books, tap), mails_explained(installation, load, tap)
-    print(f"killed after {taken} parts; sent twice: {doubles[0]} parts, {doubles[1]} mails; marked EDRs: {len(load.marked(tap))}")
+    print(f"killed after {taken} parts; sent twice: {doubles[0]} parts, {doubles[1]} mails, reaching back {books.reach(killed):.2f} s; marked EDRs: {len(load.marked(tap))}")
     assert len(tap.finals()) == COUNT
 
 

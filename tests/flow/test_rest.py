@@ -158,6 +158,14 @@ async def test_faust_shows_nothing_of_its_own(site: Site, http: aiohttp.ClientSe
     for path in ("/", "/stats/", "/graph/", "/router/", "/table/", "/performance/"):
         async with http.get(site.urls[0] + path) as answer:
             assert (answer.status, answer.content_type, answer.headers["Server"]) == (404, "application/problem+json", "INM")
+
+
+async def test_no_key_is_in_the_log_also_of_a_malformed_request(site: Site, http: aiohttp.ClientSession) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.ports[0])
+    writer.write(f"GET / HTTP/1.1\r\nAuthorization: Bearer {ACME}\0\r\n\r\n".encode())
+    assert (await reader.read()).startswith(b"HTTP/1.0 400")
+    writer.close()
+    assert "ready:" in site.log()
     assert ACME not in site.log()
 
 

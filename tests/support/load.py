@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
@@ -72,6 +73,8 @@ class Books:
         self._smsc = smsc
         self._take = smsc.take
         self.parts: list[Part] = []
+        self.times: list[float] = []
+        """When each was taken, as ``monotonic`` has it."""
         self._awaited: list[tuple[int, asyncio.Event]] = []
 
     def __enter__(self) -> Self:
@@ -83,6 +86,7 @@ class Books:
 
     def _book(self, part: Part) -> int:
         self.parts.append(part)
+        self.times.append(monotonic())
         for count, reached in self._awaited:
             if len(self.parts) >= count:
                 reached.set()
@@ -95,6 +99,16 @@ class Books:
         if len(self.parts) < count:
             async with asyncio.timeout(seconds):
                 await reached.wait()
+
+    def reach(self, killed: float) -> float:
+        """How many seconds before ``killed`` the first of the parts was taken that came again after it; 0 if none was."""
+        again = {(part.destination, part.text, part.number) for part, at in zip(self.parts, self.times, strict=True) if at > killed}
+        before = [
+            killed - at
+            for part, at in zip(self.parts, self.times, strict=True)
+            if at <= killed and (part.destination, part.text, part.number) in again
+        ]
+        return max(before, default=0.0)
 
     def doubles(self) -> Counter[str]:
         """By number (with its plus): parts that came again, and how often."""

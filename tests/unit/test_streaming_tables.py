@@ -18,9 +18,10 @@ class Changelog:
         self.records: list[tuple[bytes | None, bytes | None]] = []
         self.batches: list[Batch] = []
 
-    def emit(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> Batch:
+    def emit(self, topic: str, partition: int, key: bytes | None, value: bytes | None, *, essential: bool) -> Batch:
+        assert essential
         self.records.append((key, value))
-        batch = Batch(None, asyncio.get_running_loop().create_future(), count=1)
+        batch = Batch(None, asyncio.get_running_loop().create_future(), [(key, value)])
         self.batches.append(batch)
         return batch
 

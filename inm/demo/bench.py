@@ -1,0 +1,220 @@
+"""``inm bench``."""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import signal
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from inm import topics
+from inm.demo.bench_feed import Feed, Requests
+from inm.demo.bench_meter import Count, Mark, Meter, rss_mb
+from inm.demo.bench_rig import Rig
+from inm.settings import load, load_catalogue
+from inm.streaming import admin
+
+LEAD = 15_000
+"""Notifications under way for each worker: what the SMSC holds for a second, and work for every stage."""
+SETTLE = 3.0
+"""Seconds of the paced load before those that count."""
+
+talk = Console(stderr=True)
+
+
+@click.command("bench")
+@click.option(
+    "--seconds", default=20.0, show_default=True, type=click.FloatRange(1), help="How long each load is measured, after its warm-up."
+)
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 8), help="Worker processes, and bare pipes.")
+@click.option(
+    "--users", default=0, show_default=True, type=click.IntRange(0), help="Users in the table; a fifth of the requests names one."
+)
+@click.option(
+    "--email", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="Share of e-mails; above 0 there is no bare pipe."
+)
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Also write the result to this file.")
+@click.option(
+    "--profile", type=click.Path(dir_okay=False, path_type=Path), help="Flame graph (SVG) of the first worker, by py-spy: slows it."
+)
+def command(file: Path | None, **options: Any) -> None:
+    """Measure what this machine carries: a real Kafka, an SMSC and workers, each a process of its own.
+
+    Three loads: as many SMS as the workers take, half of that at a steady pace for the latency from request to provider, and as
+    many as a bare pipe takes in their place, which moves the same records and PDUs without any of INM. JSON goes to stdout.
+    """
+    try:
+        report = asyncio.run(_main(**options))
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
+    except asyncio.CancelledError:
+        raise click.Abort from None
+    talk.print(_table(report))
+    text = json.dumps(report, indent=2)
+    click.echo(text)
+    if file:
+        file.write_text(text + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was measured between two marks."""
+
+    first: Mark
+    last: Mark
+    count: Count
+
+    @property
+    def per_s(self) -> float:
+        """Complete notifications a second."""
+        return self.count.complete / (self.last.at - self.first.at)
+
+    def cpu_us(self) -> dict[str, float]:
+        """CPU microseconds of each group of processes for one complete notification."""
+        complete = max(1, self.count.complete)
+        return {name: round((self.last.cpu[name] - used) * 1e6 / complete, 1) for name, used in self.first.cpu.items()}
+
+
+@dataclass(frozen=True)
+class Result:
+    """All that a run found; ``rss_mb`` by group of processes, the largest of each."""
+
+    saturated: Sample
+    paced: Sample
+    pipe: Sample | None
+    rss_mb: Mapping[str, float]
+
+    def report(self) -> dict[str, Any]:
+        """What is printed as JSON."""
+        full, pipe = self.saturated, self.pipe
+        return {
+            "notifications_per_s": round(full.per_s, 1),
+            "cpu_us_per_notification": full.cpu_us(),
+            "bare_pipe_per_s": round(pipe.per_s, 1) if pipe else None,
+            "bare_pipe_cpu_us": pipe.cpu_us() if pipe else None,
+            "ratio": round(full.per_s / pipe.per_s, 3) if pipe and pipe.per_s else None,
+            "latency_ms": self.paced.count.latency_ms(),
+            "latency_at_per_s": round(self.paced.per_s, 1),
+            "rss_mb": {name: round(size) for name, size in self.rss_mb.items()},
+            "final": dict(full.count.final + self.paced.count.final),
+        }
+
+
+async def _main(*, seconds: float, workers: int, users: int, email: float, profile: Path | None) -> dict[str, Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    async with AsyncExitStack() as running:
+        talk.print("starting Kafka and the providers …")
+        rig = Rig()
+        await running.enter_async_context(rig)
+        await rig.start_providers(email=email > 0)
+        settings = load(rig.environment())
+        tenants = load_catalogue(settings).tenants
+        await admin.ensure(topics.catalogue(tenants, settings.partitions), settings.broker.servers, {})
+        meter = Meter(rig.bootstrap, settings.partitions)
+        feed = Feed(rig.bootstrap, meter, Requests(secrets.token_hex(4), users, email))
+        for each in (meter, feed):
+            await each.start()
+            running.push_async_callback(each.stop)
+        bench = Bench(rig, feed, meter, seconds, workers)
+        result = await bench.run(tenants, settings.partitions, bare=not email, profile=profile)
+    return result.report() | {"workers": workers, "seconds": seconds, "users": users, "email": email}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The loads, one after another, on a rig whose providers run."""
+
+    rig: Rig
+    feed: Feed
+    meter: Meter
+    seconds: float
+    workers: int
+
+    async def run(self, tenants: list[str], partitions: int, *, bare: bool, profile: Path | None) -> Result:
+        """All of them. ``RuntimeError`` if something does not start or stands still."""
+        names = [f"worker-{number}" for number in range(1, self.workers + 1)]
+        for name in names:
+            talk.print(f"starting {name} …")
+            await self.rig.start_worker(name)
+        await self.feed.users(partitions)
+        processes = self.rig.processes(names)
+        saturated = await self._saturated(processes, profile)
+        sizes = {name: max(map(rss_mb, pids)) for name, pids in processes.items()}
+        paced = await self._paced(processes, saturated.per_s / 2)
+        for name in names:
+            await self.rig.stop_worker(name)
+        pipe = await self._pipe(tenants) if bare else None
+        return Result(saturated, paced, pipe, sizes)
+
+    async def _pipe(self, tenants: list[str]) -> Sample:
+        pipes = [await self.rig.start_pipe(share, self.workers, tenants) for share in range(self.workers)]
+        sample = await self._saturated(self.rig.processes(pipes))
+        for name in pipes:
+            await self.rig.stop_worker(name)
+        return sample
+
+    async def _saturated(self, processes: Mapping[str, list[int]], profile: Path | None = None) -> Sample:
+        """As many as they take."""
+        lead = LEAD * self.workers
+        talk.print("warming up …")
+        async with _beside(self.feed.ahead(lead)):
+            await self.feed.ended(lead)
+            if profile:
+                await self.rig.start_profiler(processes["worker"][0], self.seconds, profile)
+            marks = await self._marks(processes)
+        return await self._sample(*marks)
+
+    async def _paced(self, processes: Mapping[str, list[int]], rate: float) -> Sample:
+        """``rate`` a second."""
+        async with _beside(self.feed.paced(rate)):
+            await asyncio.sleep(SETTLE)
+            marks = await self._marks(processes)
+        return await self._sample(*marks)
+
+    async def _marks(self, processes: Mapping[str, list[int]]) -> tuple[Mark, Mark]:
+        """The begin and the end of what is measured."""
+        talk.print(f"measuring for {self.seconds:g} s …")
+        first = await self.meter.mark(processes)
+        await asyncio.sleep(self.seconds)
+        return first, await self.meter.mark(processes)
+
+    async def _sample(self, first: Mark, last: Mark) -> Sample:
+        """Count when the load has passed through: counting would take its share of the machine."""
+        await self.feed.settle()
+        return Sample(first, last, await self.meter.between(first, last))
+
+
+@asynccontextmanager
+async def _beside(load: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run a load as long as the block; its failure is the block's."""
+    task = asyncio.create_task(load)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def _table(report: Mapping[str, Any]) -> Table:
+    table = Table(title="INM bench", show_header=False)
+    table.add_row("complete notifications", f"{report['notifications_per_s']:,.0f}/s")
+    if report["ratio"] is not None:
+        table.add_row("bare pipe", f"{report['bare_pipe_per_s']:,.0f}/s, ratio {report['ratio']:.2f}")
+    for title, key in (("CPU µs each", "cpu_us_per_notification"), ("of the bare pipe", "bare_pipe_cpu_us"), ("RSS MiB", "rss_mb")):
+        table.add_row(title, ", ".join(f"{name} {value:,.0f}" for name, value in (report[key] or {}).items()))
+    for lane, ranks in report["latency_ms"].items():
+        table.add_row(f"ms to the provider, {lane}", ", ".join(f"{rank} {value}" for rank, value in ranks.items()))
+    table.add_row("latency measured at", f"{report['latency_at_per_s']:,.0f}/s")
+    table.add_row("ends", ", ".join(f"{event} {count:,}" for event, count in report["final"].items()))
+    return table

@@ -1,0 +1,151 @@
+"""The streaming layer with nothing on top of it: each key once, none lost, whatever happens to the workers."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import RecordsToDelete
+
+from tests.support.echoes import IN, INPUTS, PARTITIONS, Echoes
+from tests.support.tap import until
+
+
+@pytest.fixture
+async def echoes(kafka: str, tmp_path: Path) -> AsyncIterator[Echoes]:
+    async with Echoes(kafka, tmp_path) as echoes:
+        yield echoes
+
+
+@pytest.fixture
+def keys() -> list[bytes]:
+    """Keys of no other test."""
+    prefix = uuid4().hex[:8]
+    return [f"{prefix}-{number}".encode() for number in range(20_000)]
+
+
+async def test_each_key_comes_out_once(echoes: Echoes, keys: list[bytes]) -> None:
+    await echoes.start()
+    await echoes.feed(keys + keys[:500])
+    await echoes.all_out(keys)
+    assert await echoes.stop() == 0
+    assert echoes.out.total() == len(keys)
+
+
+async def test_none_is_lost_when_workers_are_killed(echoes: Echoes, keys: list[bytes]) -> None:
+    await echoes.start()
+    await echoes.feed(keys)
+    for share in (4, 2):
+        await until(lambda share=share: len(echoes.out) > len(keys) // share)  # type: ignore[misc]
+        echoes.kill()
+        assert len(echoes.out) < len(keys)
+        echoes.begin()
+    await echoes.all_out(keys)
+    print("twice:", echoes.out.total() - len(keys))
+    once = dict(echoes.out)
+    await echoes.feed(keys)
+    await echoes.feed([b"end"], partition=0)
+    await stopped_at_the_end(echoes)
+    assert {key: n for key, n in echoes.out.items() if key in once} == once
+
+
+async def stopped_at_the_end(echoes: Echoes, holes: int = 0) -> None:
+    """Until everything is committed, then stop: the group stands at the end, and says that nothing was left half done."""
+    ends = await echoes.ends()
+    while sum(at.offset for at in (await echoes.committed()).values()) < sum(ends.values()) - holes:
+        await asyncio.sleep(0.1)
+    assert [await echoes.stop(name) for name in list(echoes.workers)] == [0]
+    committed = await echoes.committed()
+    assert {at.metadata for at in committed.values()} == {"clean"}
+    assert sum(ends[partition] - at.offset for partition, at in committed.items()) == holes
+
+
+async def test_a_stop_leaves_no_lag_and_says_that_it_was_clean(echoes: Echoes, keys: list[bytes]) -> None:
+    await echoes.start()
+    await echoes.feed(keys)
+    await stopped_at_the_end(echoes)
+    assert echoes.out.keys() >= set(keys)
+    assert set((await echoes.committed()).keys()) == set(INPUTS)
+
+
+async def test_what_cannot_be_processed_is_buried_with_its_origin_and_delays_nothing(echoes: Echoes, keys: list[bytes]) -> None:
+    await echoes.start()
+    await echoes.feed(keys[:10], partition=3)
+    at = (await echoes.ends())[INPUTS[3]]
+    await echoes.feed([b"p" + keys[0]], b"poison", partition=3)
+    await echoes.feed([b"b" + keys[0]], b"bug", partition=3)
+    await echoes.feed(keys[10:20], partition=3)
+    await echoes.all_out(keys[:20])
+    await until(lambda: len(echoes.dead) == 2)
+    poison, bug = echoes.dead
+    assert (poison.reason, poison.detail, poison.stage) == ("invalid-request", "poison", "echo")
+    assert (poison.topic, poison.partition, poison.offset) == (IN, 3, at)
+    assert (poison.key, poison.value) == ((b"p" + keys[0]).decode(), "poison")
+    assert (bug.reason, bug.detail, bug.offset, bug.value) == ("stage-failed", "ZeroDivisionError", at + 1, "bug")
+
+
+async def test_a_table_whose_folder_is_gone_comes_back_whole(echoes: Echoes, keys: list[bytes]) -> None:
+    await echoes.start()
+    await echoes.feed(keys)
+    await echoes.all_out(keys)
+    await stopped_at_the_end(echoes)
+    shutil.rmtree(echoes.folder / "w1")
+    await echoes.start()
+    await echoes.feed(keys)
+    last = [b"last %d " % number + keys[0] for number in range(PARTITIONS)]
+    for number, key in enumerate(last):
+        await echoes.feed([key], partition=number)
+    await echoes.all_out(last)
+    assert {key: echoes.out[key] for key in keys if echoes.out[key] != 1} == {}
+
+
+async def test_holes_left_by_transactions_are_stepped_over(echoes: Echoes, keys: list[bytes]) -> None:
+    """Aborted records are read as others (read_uncommitted): a producer's abort after a flush takes nothing back."""
+    await echoes.start()
+    async with AIOKafkaProducer(bootstrap_servers=echoes.bootstrap, transactional_id=uuid4().hex) as producer:
+        for number in range(20):
+            await producer.begin_transaction()
+            for key in keys[number * 10 : number * 10 + 10]:
+                await producer.send_and_wait(IN, b"t", key, partition=2)
+            await (producer.abort_transaction() if number % 2 else producer.commit_transaction())
+    await echoes.all_out(keys[:200])
+    await stopped_at_the_end(echoes, holes=1)
+    await echoes.start()
+    await echoes.feed(keys[200:210], partition=2)
+    await echoes.all_out(keys[:210])
+    await stopped_at_the_end(echoes)
+    assert echoes.out.total() == 210
+
+
+async def test_records_that_retention_took_before_they_were_read_are_stepped_over(echoes: Echoes, keys: list[bytes]) -> None:
+    await echoes.start()
+    await echoes.feed(keys[:10], partition=4)
+    await echoes.all_out(keys[:10])
+    await stopped_at_the_end(echoes)
+    await echoes.feed(keys[10:20], partition=4)
+    end = (await echoes.ends())[INPUTS[4]]
+    await echoes.feed(keys[20:30], partition=4)
+    await echoes.admin.delete_records({INPUTS[4]: RecordsToDelete(before_offset=end)})
+    await echoes.start()
+    await echoes.all_out(keys[20:30])
+    await stopped_at_the_end(echoes)
+    assert set(keys[10:20]).isdisjoint(echoes.out)
+
+
+async def test_two_workers_share_and_hand_over_without_doubles(echoes: Echoes, keys: list[bytes]) -> None:
+    await echoes.start("w1")
+    fed = asyncio.create_task(feed_slowly(echoes, keys))
+    await until(lambda: len(echoes.out) > 1000)
+    await echoes.start("w2")
+    await until(lambda: echoes.shares("w1")[-1] == echoes.shares("w2")[-1] == PARTITIONS // 2)
+    came = len(echoes.out)
+    await until(lambda: len(echoes.out) > came + 1000)
+    assert await echoes.stop("w1") == 0
+    await until(lambda: echoes.shares("w2")[-1] == PARTITIONS)
+    fed.cancel()
+    sent = keys[: await asyncio.gather(fed, return_exceptions=True) and echoes.fed]
+    await echoes.all_out(sent)
+    assert {key: n for key, n in echoes.out.items() if n > 1} == {}
