@@ -11,7 +11,8 @@ from inm.channels import routes
 from inm.core.ids import receipt_key
 from inm.core.records import Receipt
 from inm.core.scenarios import Catalogue
-from inm.settings import Settings, from_environment, kafka_client, load_catalogue
+from inm.documents import load_catalogue
+from inm.settings import Settings, from_environment, kafka_client
 from inm.streaming.app import StreamingApp
 from inm.streaming.emitter import Batch
 from inm.streaming.restore import tail
@@ -48,7 +49,7 @@ class Inm(StreamingApp):
             web_host=settings.http.host,
             web_bind=settings.http.host,
             web_port=settings.http.port,
-            canonical_url=f"http://{settings.http.host}:{settings.http.port}",
+            canonical_url=settings.http.url or f"http://{settings.http.host}:{settings.http.port}",
         )
         self.openers.append(self._open_routes)
         self.closers.append(self._close_routes)

@@ -10,7 +10,6 @@ import ssl
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta, Struct
@@ -19,8 +18,7 @@ from inm.core import apikeys
 from inm.core.apikeys import ApiKey
 from inm.core.faults import MisconfiguredError, describe, find
 from inm.core.records import Name
-from inm.core.scenarios import Catalogue, ChannelName
-from inm.core.scenarios import load as load_documents
+from inm.core.scenarios import ChannelName
 
 HostPort = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._\[\]:-]+:[0-9]{1,5}$(?!\n)")]
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -50,6 +48,8 @@ class Http(Struct, frozen=True, forbid_unknown_fields=True):
 
     host: str = "127.0.0.1"
     port: Port = 6066
+    url: str | None = None
+    """Where other workers reach this one, ``http://host:port``; by host and port if absent."""
 
 
 class RouteSettings(Struct, frozen=True):
@@ -111,6 +111,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "INM_WORKER_ID": ("worker_id",),
     "INM_HTTP_HOST": ("http", "host"),
     "INM_HTTP_PORT": ("http", "port"),
+    "INM_HTTP_URL": ("http", "url"),
 }
 """The environment variable of each setting. ``INM_CONFIG`` (the folder) and ``INM_API_KEYS`` stand beside them."""
 
@@ -180,27 +181,8 @@ def kafka_client(settings: Settings) -> dict[str, Any]:
     return {"security_protocol": broker.security.upper()} | tls | (names if broker.security.startswith("sasl") else {})
 
 
-def load_catalogue(settings: Settings) -> Catalogue:
-    """The catalogue of ``tenants/<tenant>/**/*.yaml`` in the folder of the settings."""
-    root = settings.config_dir / "tenants"
-    texts = {(path.relative_to(root).parts[0], str(path)): _text(path) for path in sorted(root.glob("*/**/*.yaml"))}
-    if not texts:
-        raise MisconfiguredError([f"{root}: no documents, found no file <tenant>/*.yaml"])
-    catalogue = load_documents(texts, {route.name: route.channel for route in settings.routes.values()})
-    strangers = sorted({key.tenant for key in settings.api_keys.values()} - set(catalogue.tenants))
-    sentences = [f"API keys: no such tenant, found {name}, allowed: {', '.join(catalogue.tenants)}" for name in strangers]
-    for name in catalogue.tenants:
-        book = catalogue.book(name)
-        try:
-            ZoneInfo(book.tenant.timezone if book else "UTC")
-        except (OSError, ValueError, ZoneInfoNotFoundError) as error:
-            sentences.append(f"{root / name}: /timezone: {error}, allowed: an IANA time zone as Europe/Rome")
-    if sentences:
-        raise MisconfiguredError(sentences)
-    return catalogue
-
-
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A file's text. ``MisconfiguredError`` if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -209,7 +191,7 @@ def _text(path: Path) -> str:
 
 def _mapping(path: Path) -> dict[str, Any]:
     try:
-        value = msgspec.yaml.decode(_text(path))
+        value = msgspec.yaml.decode(read_text(path))
     except msgspec.DecodeError as error:
         raise MisconfiguredError([f"{path}: no YAML: {error}"]) from error
     if not isinstance(value, dict):

@@ -17,6 +17,7 @@ RECEIPTS = "inm.receipts"
 OUTCOMES = "inm.outcomes"
 EDR = "inm.edr"
 DEAD = "inm.dead"
+BEGUN = "inm.begun"
 
 CHANNELS = ("sms", "email")
 TABLES = ("users", "journeys", "schedule", "outbox")
@@ -71,6 +72,7 @@ def catalogue(tenants: list[str], partitions: int) -> list[Topic]:
         *(Topic(requests(tenant), partitions, "any", True, requested) for tenant in tenants),
         *(Topic(name, partitions, "user", False, week) for name in internal),
         Topic(RECEIPTS, partitions, "route and provider message id", False, week),
+        Topic(BEGUN, partitions, "none, by partition", False, {"retention.ms": str(DAY)}),
         Topic(USERS, partitions, "user", True, week),
         Topic(EDR, partitions, "user", True, month),
         Topic(DEAD, 1, "as at the origin", True, month),

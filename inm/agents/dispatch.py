@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import faust
 import msgspec
 
-from inm import topics
+from inm import metrics, topics
 from inm.app import app
 from inm.channels.base import Channel
 from inm.core.ids import delivery_id, receipt_key
-from inm.core.records import Delivery, Outcome, Submission, Wait
+from inm.core.records import Begun, Delivery, Outcome, Submission, Wait
 from inm.core.results import Answer, Result
 from inm.core.retry import next_attempt
 from inm.streaming.chunks import Chunk, now_ms
@@ -42,6 +42,7 @@ def turn(chunk: Chunk) -> asyncio.Semaphore:
 
 
 async def dispatch(chunk: Chunk, out: Output) -> None:
+    await _announce(chunk)
     by_route: dict[str, list[Delivery]] = defaultdict(list)
     for record in chunk.records:
         try:
@@ -52,9 +53,19 @@ async def dispatch(chunk: Chunk, out: Output) -> None:
         if delivery.id in emitted.answers:
             _follow_up(delivery, emitted.answers[delivery.id], out)
             continue
-        delivery.redelivered = record.offset < chunk.suspect_until
-        by_route[delivery.route].append(delivery)
+        delivery.redelivered = record.offset < chunk.suspect_until and emitted.begun(record)
+        if delivery.redelivered and delivery.on_unknown == "wait-for-receipt":
+            receipts = delivery.route in app.routes and app.routes[delivery.route].receipts
+            _answered(delivery, _NOBODY_KNOWS, receipts, now_ms(), out)
+        else:
+            by_route[delivery.route].append(delivery)
     await asyncio.gather(*(_send(app.routes.get(route), deliveries, out) for route, deliveries in by_route.items()))
+
+
+async def _announce(chunk: Chunk) -> None:
+    """Say what is submitted next before it is: who takes over from a dead worker then knows what may have been, and what has not."""
+    begun = Begun(f"{chunk.tp.topic}/{chunk.first}", chunk.tp.topic, chunk.first, chunk.next_offset)
+    await app.emitter.send(topics.BEGUN, chunk.tp.partition, None, _encode(begun))
 
 
 async def _send(route: Channel | None, deliveries: list[Delivery], out: Output) -> None:
@@ -70,11 +81,13 @@ async def _send(route: Channel | None, deliveries: list[Delivery], out: Output) 
 
 
 _EXPIRED = Answer(Result.PERMANENT, reason="expired")
+_NOBODY_KNOWS = Answer(Result.UNKNOWN, reason="no-answer", text="the worker died between the submit and its answer")
 _NO_ROUTE = Answer(Result.PERMANENT, reason="route-down", text="no such route is configured")
 
 
 def _answered(delivery: Delivery, answer: Answer, receipts: bool, started: int, out: Output) -> None:
     now = now_ms()
+    metrics.ATTEMPTS.labels(delivery.channel, delivery.route, answer.result).inc()
     retry_at = None
     if receipts:
         _expect_receipts(delivery, answer.provider_ids, now, out)

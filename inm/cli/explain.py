@@ -32,7 +32,8 @@ def command(notification: str, as_json: bool, unmask: bool) -> None:
     if journey is None:
         raise click.ClickException(f"no notification {notification}, or it was swept some days after its end")
     told = story.tell(journey)
-    click.echo(json.dumps(told, indent=2, ensure_ascii=False) if as_json else story.text(told, unmask=unmask))
+    words = json.dumps(told, indent=2, ensure_ascii=False) if as_json else story.text(told, unmask=True)
+    click.echo(words if unmask else story.mask(told, words))
 
 
 async def _find(settings: Settings, partition: int, key: bytes) -> Journey | None:

@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaProducer
 
 from inm import topics
 from inm.core.requests import InvalidRequestError, expand, parse
-from inm.settings import Settings, from_environment, kafka_client, load_catalogue
+from inm.documents import load_catalogue
+from inm.settings import Settings, from_environment, kafka_client
 
 
 @click.command("send")

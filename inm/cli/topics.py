@@ -6,7 +6,8 @@ import json
 import click
 
 from inm import topics
-from inm.settings import Settings, from_environment, kafka_client, load_catalogue
+from inm.documents import load_catalogue
+from inm.settings import Settings, from_environment, kafka_client
 from inm.streaming import admin
 
 

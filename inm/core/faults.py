@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -31,12 +32,19 @@ class MisconfiguredError(Exception):
         self.sentences = tuple(sentences)
 
 
+MOST = 100
+"""Faults that are named, at most: half a megabyte of nonsense has more, and finding them all would take a worker's whole time."""
+
+LONGEST = 5000
+"""Items of a list that are looked at; longer ones are refused for their length."""
+
+
 def find(value: Any, kind: Any, pointer: str = "") -> list[Fault]:
     """Every fault that keeps ``value`` (plain JSON or YAML data) from being a ``kind``; none if ``msgspec.convert`` takes it.
 
     msgspec itself stops at the first one. This is the slow path, for what was refused already.
     """
-    inner = list(_inner(value, kind, pointer))
+    inner = list(islice(_inner(value, kind, pointer), MOST))
     if inner:
         return inner
     try:
@@ -78,7 +86,7 @@ def _inner(value: Any, kind: Any, pointer: str) -> Iterator[Fault]:
             for key, item in value.items():
                 yield from find(item, get_args(option)[1], child(pointer, key))
         elif isinstance(value, list) and get_origin(option) in (list, tuple):
-            for index, item in enumerate(value):
+            for index, item in enumerate(value[:LONGEST]):
                 yield from find(item, get_args(option)[0], child(pointer, index))
 
 

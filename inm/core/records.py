@@ -183,6 +183,18 @@ class Outcome(Struct, omit_defaults=True):
     redelivered: bool = False
 
 
+class Begun(Struct):
+    """Deliveries handed to their routes next, on ``inm.begun`` before they are: offsets of a topic, ``first`` to before ``next``.
+
+    What of these has no answer when its worker died may have been submitted; what is in no such record has not.
+    """
+
+    id: str
+    topic: str
+    first: int
+    next: int
+
+
 class Dead(Struct, omit_defaults=True):
     """What could not be processed, on ``inm.dead``: the reason, the place it came from and the record itself."""
 

@@ -104,11 +104,13 @@ def tell(journey: Journey) -> dict[str, Any]:
 
 def text(story: Mapping[str, Any], *, unmask: bool = False) -> str:
     """What :func:`tell` told as a time-line for people, in UTC and in seconds from the request; no line break at the end."""
-    told = msgspec.convert(story, Story)
-    lines = "\n".join(_lines(told))
-    if unmask:
-        return lines
-    addresses = {step.to for step in told.steps}
+    lines = "\n".join(_lines(msgspec.convert(story, Story)))
+    return lines if unmask else mask(story, lines)
+
+
+def mask(story: Mapping[str, Any], lines: str) -> str:
+    """``lines`` with each address of the story masked, in whatever spelling it is there."""
+    addresses = {step["to"] for step in story["steps"]}
     # without its plus too: that is how providers repeat a number; the longest first, for one may hold another
     spellings = sorted(addresses | {address.removeprefix("+") for address in addresses}, key=len, reverse=True)
     if not spellings:

@@ -19,11 +19,12 @@ from inm import topics
 from inm.demo.bench_feed import Feed, Requests
 from inm.demo.bench_meter import Count, Mark, Meter, rss_mb
 from inm.demo.bench_rig import Rig
-from inm.settings import load, load_catalogue
+from inm.documents import load_catalogue
+from inm.settings import load
 from inm.streaming import admin
 
-LEAD = 15_000
-"""Notifications under way for each worker: what the SMSC holds for a second, and work for every stage."""
+WARM_UP = 10.0
+"""Seconds of a saturating load before those that count: queues find their length, and the JVM compiles."""
 SETTLE = 3.0
 """Seconds of the paced load before those that count."""
 
@@ -165,10 +166,10 @@ class Bench:
 
     async def _saturated(self, processes: Mapping[str, list[int]], profile: Path | None = None) -> Sample:
         """As many as they take."""
-        lead = LEAD * self.workers
         talk.print("warming up …")
-        async with _beside(self.feed.ahead(lead)):
-            await self.feed.ended(lead)
+        async with _beside(self.feed.ahead()):
+            await self.feed.first_end()
+            await asyncio.sleep(WARM_UP)
             if profile:
                 await self.rig.start_profiler(processes["worker"][0], self.seconds, profile)
             marks = await self._marks(processes)

@@ -22,6 +22,8 @@ TICK = 0.01
 """Seconds between two bursts of a paced load."""
 BURST = 500
 """Requests to one partition at a time."""
+LEAST, DEPTH = 3000, 2.5
+"""Notifications under way in a saturating load: so many, or seconds of the present rate. The SMSC alone keeps each for a second."""
 STALL = 30.0
 """Seconds without a single notification's end after which a measurement is given up."""
 
@@ -105,21 +107,23 @@ class Feed:
     async def users(self, partitions: int) -> None:
         """Tell INM of the users, and wait until they are in its table."""
         before = await self._meter.count(topics.changelog("users"))
-        told = 0
-        for key, value in self._requests.upserts():
+        told = [
             await self._producer.send(topics.USERS, value, key, partition=topics.partition_of_key(key.decode(), partitions))
-            told += 1
-        await self._producer.flush()
-        await self._progress(lambda: self._meter.count(topics.changelog("users")), before + told)
+            for key, value in self._requests.upserts()
+        ]
+        await self._reaches(topics.changelog("users"), before + len(told))
 
-    async def ahead(self, lead: int) -> None:
-        """Keep ``lead`` notifications under way for good, so that every stage has all the work it can take and none runs ahead."""
+    async def ahead(self) -> None:
+        """Keep :data:`DEPTH` seconds of work under way for good: every stage has all it can take, and none runs ahead of the others."""
         base = await self._meter.count(topics.EDR) - EDRS * self.sent
+        ended, rate = self.sent, 0.0
         while True:
-            ended = (await self._meter.count(topics.EDR) - base) // EDRS
-            while self.sent - ended < lead:
-                await self._send(min(BURST, lead))
+            while self.sent - ended < max(LEAST, DEPTH * rate):
+                await self._send(BURST)
+            before, began = ended, monotonic()
             await asyncio.sleep(PERIOD)
+            ended = (await self._meter.count(topics.EDR) - base) // EDRS
+            rate += ((ended - before) / (monotonic() - began) - rate) * PERIOD
 
     async def paced(self, rate: float) -> None:
         """Send ``rate`` requests a second for good."""
@@ -130,10 +134,9 @@ class Feed:
                 await self._send(behind)
             await asyncio.sleep(TICK)
 
-    async def ended(self, count: int) -> None:
-        """Wait until about ``count`` more notifications have ended. ``RuntimeError`` if they stop to."""
-        target = await self._meter.count(topics.EDR) + EDRS * count
-        await self._progress(lambda: self._meter.count(topics.EDR), target)
+    async def first_end(self) -> None:
+        """Wait until the first notification has ended. ``RuntimeError`` if none does."""
+        await self._reaches(topics.EDR, await self._meter.count(topics.EDR) + EDRS)
 
     async def settle(self) -> None:
         """Wait until nothing comes any more."""
@@ -142,13 +145,14 @@ class Feed:
             await asyncio.sleep(2.5)
             before, now = now, await self._meter.count(topics.EDR)
 
-    async def _progress(self, measure: Any, target: int) -> None:
+    async def _reaches(self, topic: str, target: int) -> None:
+        """Wait until a topic has so many records. ``RuntimeError`` if none comes for long."""
         best, since = -1, monotonic()
-        while (now := await measure()) < target:
+        while (now := await self._meter.count(topic)) < target:
             if now > best:
                 best, since = now, monotonic()
             elif monotonic() - since > STALL:
-                raise RuntimeError(f"nothing has ended for {STALL:.0f} s")
+                raise RuntimeError(f"nothing has come on {topic} for {STALL:.0f} s")
             await asyncio.sleep(PERIOD)
 
     async def _send(self, count: int) -> None:

@@ -178,8 +178,11 @@ class Emitter:
             raise
 
     async def send(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
-        """Emit one record and wait for the broker. Raises what the producer raises (``KafkaError``), or :class:`TooLarge`."""
-        await asyncio.shield(self.emit(topic, partition, key, value).acked)
+        """Emit one record at once and wait for the broker. Raises what the producer raises (``KafkaError``), or :class:`TooLarge`."""
+        batch = self.emit(topic, partition, key, value)
+        batch.due = True
+        self._pump(self._partitions[topic, partition])
+        await asyncio.shield(batch.acked)
 
     async def flush(self) -> None:
         """Wait until everything emitted so far has been answered."""

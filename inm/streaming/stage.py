@@ -11,6 +11,9 @@ from collections.abc import AsyncIterable, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from aiokafka.errors import KafkaError
+
+from inm import metrics
 from inm.streaming import dead
 from inm.streaming.chunks import Chunk, Record, now_ms
 from inm.streaming.emitter import MAX_RECORD, Batch, Emitter
@@ -76,6 +79,7 @@ class Output:
     def bury(self, record: Record, stage: str, reason: str, detail: str) -> None:
         """Send a record to ``inm.dead`` instead of what it would have caused."""
         self.discard()
+        metrics.DEAD_LETTERS.labels(stage, reason).inc()
         self.emit(dead.TOPIC, *dead.letter(record, stage, reason, detail, self.now), partition=0)
         self.accept()
 
@@ -99,6 +103,7 @@ class Stage:
 
     def __init__(self, name: str, emitter: Emitter, is_current: Callable[[Chunk], bool]) -> None:
         self.name = name
+        self._records = metrics.STAGE_RECORDS.labels(name)
         self._emitter = emitter
         self._is_current = is_current
         self._tasks: set[asyncio.Task[None]] = set()
@@ -139,6 +144,7 @@ class Stage:
 
     def _begin(self, chunk: Chunk) -> bool:
         if self._is_current(chunk):
+            self._records.inc(len(chunk.records))
             chunk.begun_at = now_ms()
         return chunk.begun_at is not None
 
@@ -157,6 +163,8 @@ class Stage:
         try:
             await handler(chunk, out)
             out.accept()
+        except KafkaError as error:
+            leave(EXIT_PRODUCE, f"{self.name}: {error!r}")
         except Exception as error:
             log.exception("%s: %s from offset %d", self.name, chunk.tp, chunk.first)
             for record in chunk.records:

@@ -1,11 +1,12 @@
 """Runs ``tests/flow/echo.py`` as processes, feeds it and counts what comes out."""
 
 import asyncio
+import contextlib
 import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -33,7 +34,7 @@ class Echoes:
         self.out: Counter[bytes] = Counter()
         self.dead: list[Dead] = []
         self.workers: dict[str, Child] = {}
-        self._heard = 0
+        self._heard: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
         self.admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
@@ -77,7 +78,7 @@ class Echoes:
     def begin(self, name: str = "w1") -> None:
         """Start a worker, with a folder of its own."""
         own = {"INM_BROKER": self.bootstrap, "WORKER": name, "FOLDER": str(self.folder / name)}
-        self._heard = self.log(name).stat().st_size if self.log(name).exists() else 0
+        self._heard[name] = self.log(name).stat().st_size if self.log(name).exists() else 0
         self.workers[name] = Child([sys.executable, "-m", "tests.flow.echo"], self.log(name), environment=os.environ | own)
 
     async def start(self, name: str = "w1") -> None:
@@ -87,7 +88,7 @@ class Echoes:
 
     def shares(self, name: str) -> list[int]:
         """How many partitions a worker has got, at each assignment since it was started last."""
-        said = self.log(name).read_bytes()[self._heard if name == list(self.workers)[-1] else 0 :].decode()
+        said = self.log(name).read_bytes()[self._heard[name] :].decode()
         return [int(count) for count in re.findall(r"ready: \d+ partitions, (\d+) of the tables", said)]
 
     async def stop(self, name: str = "w1") -> int:
@@ -104,10 +105,37 @@ class Echoes:
             await self.producer.send(IN, value, key, partition=partition)
         await self.producer.flush()
 
+    @contextlib.asynccontextmanager
+    async def flowing(self, prefix: bytes, rate: int) -> AsyncIterator[list[bytes]]:
+        """New keys at ``rate`` a second as long as the block lasts; those sent so far."""
+        sent: list[bytes] = []
+
+        async def flow() -> None:
+            while not enough:
+                fresh = [b"%s/%d" % (prefix, number) for number in range(len(sent), len(sent) + rate // 20)]
+                sent.extend(fresh)
+                await self.feed(fresh)
+                await asyncio.sleep(0.05)
+
+        enough = False
+        flowing = asyncio.create_task(flow())
+        try:
+            yield sent
+        finally:
+            enough = True
+            await flowing
+
     async def all_out(self, keys: Iterable[bytes], seconds: float = 60.0) -> None:
         """Until each key has come out at least once."""
         wanted = set(keys)
         await until(lambda: wanted <= self.out.keys(), seconds, lambda: f"{len(wanted - self.out.keys())} of {len(wanted)} did not come")
+
+    async def caught_up(self) -> None:
+        """Until all that is on the outputs now has been counted."""
+        ends = await self.consumer.end_offsets(self.consumer.assignment())
+        for partition, end in ends.items():
+            while await self.consumer.position(partition) < end:
+                await asyncio.sleep(0.02)
 
     async def committed(self) -> dict[TopicPartition, OffsetAndMetadata]:
         found = await self.admin.list_consumer_group_offsets("echo")

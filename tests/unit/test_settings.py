@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from inm import settings
+from inm import documents, settings
 from inm.core import apikeys
 from inm.core.faults import MisconfiguredError
 
@@ -18,7 +18,7 @@ def test_the_shipped_file_is_right() -> None:
     found = settings.load(BASE)
     assert (found.partitions, found.http.port, found.broker.servers) == (6, 6066, ["127.0.0.1:9092"])
     assert found.worker_id
-    assert settings.load_catalogue(found).tenants == ["acme", "volta"]
+    assert documents.load_catalogue(found).tenants == ["acme", "volta"]
 
 
 def test_the_environment_wins_and_keeps_types() -> None:
@@ -115,9 +115,9 @@ def test_wrong_documents_stop_the_start(tmp_path: Path) -> None:
     tenant.write_text(tenant.read_text().replace("Europe/Rome", "Europe/Atlantis"))
     mine = BASE | {"INM_CONFIG": str(tmp_path)}
     with pytest.raises(MisconfiguredError, match="Europe/Atlantis"):
-        settings.load_catalogue(settings.load(mine))
+        documents.load_catalogue(settings.load(mine))
     with pytest.raises(MisconfiguredError, match="no such tenant, found nobody, allowed: acme, volta"):
-        settings.load_catalogue(settings.load(BASE | {"INM_API_KEYS": f"nobody={KEY}"}))
+        documents.load_catalogue(settings.load(BASE | {"INM_API_KEYS": f"nobody={KEY}"}))
     shutil.rmtree(tmp_path / "tenants")
     with pytest.raises(MisconfiguredError, match="no documents"):
-        settings.load_catalogue(settings.load(mine))
+        documents.load_catalogue(settings.load(mine))

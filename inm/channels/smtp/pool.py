@@ -1,12 +1,11 @@
 """The open connections of a route, and the queue before them."""
 
 import asyncio
+import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
-
-import structlog
 
 from inm.channels.smtp import codes
 from inm.channels.smtp.link import Link, LinkFaultError, LinkLostError
@@ -15,7 +14,7 @@ from inm.channels.smtp.route import EmailRoute
 from inm.core.records import LANES, Delivery
 from inm.core.results import Answer
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 GLANCE = 0.25
 """Seconds: how soon an idle connection that the server closed is noticed (aiosmtplib tells nobody)."""
@@ -151,7 +150,7 @@ class Pool:
                 except LinkFaultError as error:
                     self._failures += 1
                     self._last_fault = error.answer
-                    log.warning("smtp connect failed", route=self._route.name, failures=self._failures, fault=error.answer.text)
+                    log.warning("%s: no connection, failure %d in a row: %s", self._route.name, self._failures, error.answer.text)
                     continue
                 self._failures = 0
                 self._stop_patience()
@@ -179,7 +178,7 @@ class Pool:
             self._again(job, str(error))
         except Exception as error:
             # A defect costs one message, not the slot.
-            log.exception("smtp submit failed", route=self._route.name, delivery=job.delivery.id)
+            log.exception("%s: submit of %s failed", self._route.name, job.delivery.id)
             link.drop()
             job.settle(codes.fault(codes.DEFECT, repr(error)))
         finally:
