@@ -34,6 +34,8 @@ ATTEMPTS = Counter(
     "inm_attempts", "Answers of providers to attempts, by normalised result.", ["channel", "route", "result"], registry=REGISTRY
 )
 
+LOOP_BLOCKED = Counter("inm_event_loop_blocked", "Times that the event loop had no turn for over a second.", registry=REGISTRY)
+
 HTTP_REQUESTS = Counter("inm_http_requests", "Answers of the API.", ["route", "method", "status"], registry=REGISTRY)
 HTTP_SECONDS = Histogram(
     "inm_http_request_duration_seconds",

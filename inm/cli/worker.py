@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from inm.cli.supervise import supervise
+
 
 @click.command("worker")
 @click.option(
@@ -18,11 +20,14 @@ import click
 @click.option("--http-port", type=click.IntRange(0, 65535), help="Port of the API, health and metrics.")
 @click.option("--create-topics/--no-create-topics", default=True, show_default=True, help="Create missing topics at the start.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True)
-def command(worker_id: str | None, http_port: int | None, create_topics: bool, log_level: str) -> None:
+@click.option("--supervise", "supervised", is_flag=True, help="Start the worker again when it ends itself.")
+def command(worker_id: str | None, http_port: int | None, create_topics: bool, log_level: str, supervised: bool) -> None:
     """Run a worker: all stages, the API and the connections to the providers.
 
     SIGTERM finishes what has begun, commits and leaves the group at once.
     """
+    if supervised:
+        sys.exit(supervise([argument for argument in sys.argv[2:] if argument != "--supervise"]))
     if worker_id is not None:
         os.environ["INM_WORKER_ID"] = worker_id
     if http_port is not None:

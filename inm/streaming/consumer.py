@@ -58,6 +58,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         ends = await self.call_thread(self._ensure_consumer().end_offsets, [TopicPartition(*tp) for tp in tps])
         return {TP(*tp): end for tp, end in ends.items()}
 
+    def lags(self, tp: TP) -> bool:
+        """Whether the broker has records beyond what was read. False while that is not known."""
+        assignment = self._ensure_consumer()._subscription.subscription.assignment
+        state = assignment.state_value(TopicPartition(*tp)) if assignment else None
+        return bool(state and state.has_valid_position and state.highwater is not None and state.position < state.highwater)
+
     async def begins(self, tps: Iterable[TP]) -> dict[TP, int]:
         """The offset of the first record that is still there, of each partition."""
         begins = await self.call_thread(self._ensure_consumer().beginning_offsets, [TopicPartition(*tp) for tp in tps])
@@ -75,7 +81,7 @@ class Consumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.acks: dict[TP, AckQueue] = {}
-        self.progressed_at = self.fetched_at = self._refreshed_at = monotonic()
+        self.progressed_at = self.read_at = self._refreshed_at = monotonic()
         self._committing = asyncio.Lock()
 
     def _new_consumer_thread(self) -> ConsumerThread:
@@ -88,7 +94,7 @@ class Consumer(driver.Consumer):
     def begin(self, acks: dict[TP, AckQueue]) -> None:
         """A new assignment: where each partition stands."""
         self.acks = acks
-        self.progressed_at = self.fetched_at = self._refreshed_at = monotonic()
+        self.progressed_at = self.read_at = self._refreshed_at = monotonic()
 
     # -- fetching ---------------------------------------------------------------------------------
 
@@ -103,7 +109,8 @@ class Consumer(driver.Consumer):
                 continue
             generation = self.app.consumer_generation_id
             fetched = await self._getmany(wanted, FETCH_TIMEOUT)
-            self.fetched_at = monotonic()
+            if fetched:
+                self.read_at = monotonic()
             for tp, records in fetched.items():
                 if self._may_begin(tp, generation):
                     self._hand_over(TP(*tp), records, generation)
@@ -194,6 +201,11 @@ class Consumer(driver.Consumer):
     def pending(self) -> int:
         """Chunks fetched and not yet committed."""
         return sum(queue.pending for queue in self.acks.values())
+
+    @property
+    def lagging(self) -> int:
+        """Partitions that have records which may be read and are not."""
+        return sum(map(self.thread.lags, self._wanted()))
 
     async def wait_empty(self) -> None:
         """Let begun chunks finish (bounded), commit, and say whether the partition is left clean.

@@ -9,11 +9,15 @@ log = logging.getLogger("inm.fatal")
 EXIT_PRODUCE = 70
 """The broker refused or lost an output: acking its source would lose it."""
 EXIT_STALL = 71
-"""A watchdog saw no progress."""
+"""Records are under way and nothing is committed."""
 EXIT_STOP = 72
 """A stop took longer than its limit."""
 EXIT_ASSIGNMENT = 73
 """The worker cannot take its partitions over: wrong topics, or a disk that cannot be used."""
+EXIT_UNREAD = 74
+"""There are records to read and none is read."""
+EXIT_LOOP = 75
+"""The event loop is blocked."""
 
 
 def leave(code: int, why: str) -> NoReturn:
