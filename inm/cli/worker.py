@@ -56,6 +56,7 @@ def _worker(app: Any, log_level: str) -> Any:
             super()._schedule_shutdown(signal)
 
     # Faust leaves these without a level, and then aiokafka formats a debug line a record: 17 % of the time
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)  # it warns of every commit that a busy broker answers late
     for name in ("aiokafka", "faust", "mode", "asyncio"):
         logging.getLogger(name).setLevel(log_level.upper() if log_level != "info" else "WARNING")
     return Worker(app, loglevel=log_level, redirect_stdouts=False)

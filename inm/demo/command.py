@@ -66,7 +66,7 @@ async def _main(
     *, once: bool, http_port: int, seed: int, receipt_delay: float, errors: bool, smsc_rate: float | None, workers: int, **plan: Any
 ) -> bool:
     stopped = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)
     installation = Installation(seed=seed, http_port=http_port or None)
     installation.smsc.behaviour = Behaviour(

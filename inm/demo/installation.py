@@ -80,7 +80,7 @@ class Installation:
         own = {"INM_WORKER_ID": name, "INM_HTTP_PORT": str(self.ports[name])}
         environment = os.environ | self.environment() | own | dict(more or {})
         command = [sys.executable, "-m", "inm", "worker"]
-        worker = self.workers[name] = await asyncio.to_thread(lambda: Child(command, self.log(name), environment=environment))
+        worker = self.workers[name] = await asyncio.to_thread(lambda: Child(command, self.log(name), environment=environment, remove=self.folder))
         await self._ready(name, worker)
         return worker
 
