@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check format bench chaos lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,6 +24,9 @@ check: $(READY) ## Lint, format, types, direction of imports, Dockerfile
 format: $(READY) ## Rewrite the code as `make check` wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+chaos: $(READY) ## Break things under traffic and balance the books (SEED=n, ARGS are passed on)
+	@$(BIN)/inm chaos $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench: $(READY) ## Measure throughput and latency on this machine (ARGS is passed on)
 	@$(BIN)/inm bench $(ARGS)

@@ -13,6 +13,8 @@ COMMANDS = {
     "topics": ("inm.cli.topics", "List the topics of the installation, or create those that are missing."),
     "send": ("inm.cli.send", "Send a request to a tenant's topic."),
     "explain": ("inm.cli.explain", "Tell the story of a notification."),
+    "dead": ("inm.cli.dead", "See what could not be processed, send it back or drop it."),
+    "chaos": ("inm.demo.chaos", "Break things while traffic runs, and compare what went in with what came out."),
     "demo": ("inm.demo.command", "Run everything on this machine: Kafka, simulated providers, a worker and traffic."),
     "bench": ("inm.demo.bench", "Measure throughput, CPU and latency on this machine, beside a bare pipe."),
 }

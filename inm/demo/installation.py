@@ -14,7 +14,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from inm.demo.child import Child
-from inm.demo.kafka import broker
+from inm.demo.kafka import Kafka
 from inm.demo.ports import free_ports
 from inm.demo.smsc import Smsc
 from inm.demo.smtp import SmtpServer
@@ -32,6 +32,8 @@ class Installation:
         self.smtp = SmtpServer()
         self.api_key = f"inm_live_demo_{secrets.token_urlsafe(32)}"
         self.bootstrap = ""
+        self.kafka: Kafka | None = None
+        """The broker, if it is one of its own."""
         self.workers: dict[str, Child] = {}
         self.ports: dict[str, int] = {}
         self._http_port = http_port
@@ -39,9 +41,7 @@ class Installation:
 
     async def __aenter__(self) -> "Installation":
         try:
-            kafka = broker()
-            self.bootstrap = await asyncio.to_thread(kafka.__enter__)
-            self._running.push(kafka.__exit__)
+            await self._find_broker()
             await self.smsc.start()
             self._running.push_async_callback(self.smsc.stop)
             await self.smtp.start()
@@ -55,6 +55,15 @@ class Installation:
         await asyncio.gather(*(asyncio.to_thread(worker.stop) for worker in self.workers.values()))
         await self._running.aclose()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def _find_broker(self) -> None:
+        """``$INM_BROKER`` if that is set, else one of its own."""
+        self.bootstrap = os.environ.get("INM_BROKER", "")
+        if not self.bootstrap:
+            self.kafka = Kafka()
+            await asyncio.to_thread(self.kafka.start)
+            self._running.push_async_callback(asyncio.to_thread, self.kafka.stop)
+            self.bootstrap = self.kafka.bootstrap
 
     def environment(self) -> dict[str, str]:
         """What a worker, or an ``inm`` command beside it, needs in its environment."""
@@ -74,14 +83,21 @@ class Installation:
 
     async def start_worker(self, name: str = "worker-1", more: Mapping[str, str] | None = None) -> Child:
         """Start a worker (again) and return when it has its partitions. ``RuntimeError`` with the end of its log if it does not."""
+        worker = await self.spawn_worker(name, more)
+        await self._ready(name, worker)
+        return worker
+
+    async def spawn_worker(self, name: str, more: Mapping[str, str] | None = None) -> Child:
+        """Start a worker (again), and do not wait for it."""
         if name not in self.ports:
             self.ports[name] = self._http_port or free_ports(1)[0]
             self._http_port = None
         own = {"INM_WORKER_ID": name, "INM_HTTP_PORT": str(self.ports[name])}
         environment = os.environ | self.environment() | own | dict(more or {})
         command = [sys.executable, "-m", "inm", "worker"]
-        worker = self.workers[name] = await asyncio.to_thread(lambda: Child(command, self.log(name), environment=environment, remove=self.folder))
-        await self._ready(name, worker)
+        worker = self.workers[name] = await asyncio.to_thread(
+            lambda: Child(command, self.log(name), environment=environment, remove=self.folder)
+        )
         return worker
 
     async def stop_worker(self, name: str) -> int:

@@ -1,7 +1,7 @@
 """One run of traffic through an installation: sends, counts, and says when everything has its end."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import time
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -24,6 +24,8 @@ class Run:
         self.census = Census(run)
         self.dead = 0
         self.news = asyncio.Event()
+        self.listeners: list[Callable[[bytes], None]] = [self.census.add]
+        """Get every EDR."""
         self._traffic = Traffic(run, seed)
         self._began = time()
 
@@ -53,7 +55,8 @@ class Run:
     async def _follow(self) -> None:
         async for record in self._consumer:
             if record.topic == topics.EDR:
-                self.census.add(record.value)
+                for listen in self.listeners:
+                    listen(record.value)
             else:
                 self.dead += 1
             self.news.set()
@@ -67,9 +70,24 @@ class Run:
         for number, (tenant, value) in enumerate(self.requests(count)):
             if rate and (early := began + number / rate - time()) > 0:
                 await asyncio.sleep(early)
-            self.census.requested[f"{self.census.run}-{number}"] = int(time() * 1000)
+            self._note(number)
             await self._producer.send(topics.requests(tenant), value)
         await self._producer.flush()
+
+    async def send_until(self, enough: asyncio.Event, rate: float) -> None:
+        """Send at ``rate`` a second until ``enough``; a broker that is away is waited for."""
+        began = time()
+        for number, (tenant, value) in enumerate(self.requests(10**9)):
+            if enough.is_set():
+                break
+            if (early := began + number / rate - time()) > 0:
+                await asyncio.sleep(early)
+            self._note(number)
+            await self._producer.send(topics.requests(tenant), value)
+        await self._producer.flush()
+
+    def _note(self, number: int) -> None:
+        self.census.requested[f"{self.census.run}-{number}"] = int(time() * 1000)
 
     async def wait(self, limit: float) -> bool:
         """Until every request sent has its final EDR and nothing more comes; False if that takes over ``limit`` seconds."""

@@ -1,0 +1,87 @@
+"""``inm chaos``."""
+
+import asyncio
+import json
+import secrets
+import sys
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import click
+from rich.console import Console
+
+from inm.demo import ledger
+from inm.demo.faults import FAULTS, Breaker
+from inm.demo.installation import Installation
+from inm.demo.run import Run
+from inm.demo.smsc import Behaviour
+
+AFTER = 15.0
+"""Seconds after a fault that still belong to its gap."""
+
+talk = Console(stderr=True)
+
+
+@click.command("chaos")
+@click.option("--seed", default=1, show_default=True, help="The same seed makes the same faults and the same requests.")
+@click.option(
+    "--seconds", default=120.0, show_default=True, type=click.FloatRange(5), help="How long faults are done, one after the other."
+)
+@click.option("--rate", default=300.0, show_default=True, type=click.FloatRange(1), help="Requests a second, all along.")
+@click.option("--workers", default=3, show_default=True, type=click.IntRange(1, 8), help="Worker processes.")
+@click.option(
+    "--fault", "names", multiple=True, type=click.Choice(list(FAULTS)), help="Only these, each once and in this order; else by chance."
+)
+@click.option("--limit", default=240.0, show_default=True, help="Seconds to wait afterwards for the last final EDR.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the ledger as JSON to this file.")
+def command(seed: int, seconds: float, rate: float, workers: int, names: tuple[str, ...], limit: float, report: Path | None) -> None:
+    """Break everything while traffic runs, mend it, and compare what went in with what came out.
+
+    Exit code 1 if anything is missing, ended twice, or was submitted twice without an EDR that says so.
+    """
+    found = asyncio.run(_run(seed, seconds, rate, workers, names, limit))
+    text = json.dumps(found, indent=2)
+    click.echo(text)
+    if report:
+        report.write_text(text + "\n", encoding="utf-8")
+    sys.exit(1 if found["missing"] or found["double_ends"] or found["double"] > found["double_explained"] else 0)
+
+
+async def _run(seed: int, seconds: float, rate: float, workers: int, names: tuple[str, ...], limit: float) -> dict[str, Any]:
+    installation = Installation(seed=seed)
+    installation.smsc.behaviour = Behaviour(receipt_delay=0.5)
+    async with installation:
+        talk.print(f"starting {workers} workers …")
+        await asyncio.gather(*(installation.start_worker(f"worker-{number}") for number in range(1, workers + 1)))
+        run, marks, books = Run(installation, secrets.token_hex(4), seed), ledger.Marks(), ledger.Books(installation.smsc)
+        run.listeners.append(marks.add)
+        await run.start()
+        enough = asyncio.Event()
+        sending = asyncio.create_task(run.send_until(enough, rate))
+        faults = await _break(Breaker(installation, workers, seed), run, seconds, names)
+        await asyncio.sleep(AFTER)
+        enough.set()
+        await sending
+        for fault in faults:
+            fault["gap_s"] = round(books.longest_gap(fault.pop("began"), fault.pop("ended") + AFTER), 2)
+        talk.print(f"waiting for the ends of {len(run.census.requested)} notifications …")
+        await run.wait(limit)
+        found = ledger.report(run.census, books, installation.smtp, marks, run.dead, faults)
+        await run.stop()
+        return found
+
+
+async def _break(breaker: Breaker, run: Run, seconds: float, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Do the named faults once each, or others by chance until the time is over."""
+    faults: list[dict[str, Any]] = []
+    end = monotonic() + seconds
+    await asyncio.sleep(3)
+    while len(faults) < len(names) if names else monotonic() < end:
+        name = names[len(faults)] if names else breaker.choose(list(FAULTS))
+        began = monotonic()
+        talk.print(f"{len(run.census.requested)} sent, {run.census.ended} ended: {name}", highlight=False)
+        await FAULTS[name](breaker)
+        faults.append({"fault": name, "took_s": round(monotonic() - began, 2), "began": began, "ended": monotonic()})
+        await breaker.rest(2, 5)
+    return faults
