@@ -25,6 +25,9 @@ from inm.tables.users import users
 AGENTS = ("intake", "evaluate", "dispatch", "receipts", "journeys", "schedule", "users")
 MODULES = (*(f"inm.agents.{name}" for name in AGENTS), "inm.intake.web")
 
+REMEMBER = 60.0
+"""Seconds after the replay of a dead worker's records in which its outputs are still known."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -58,6 +61,10 @@ class Inm(StreamingApp):
         """See :mod:`inm.tables.emitted`."""
         ours = {partition for partition in partitions if partition < self.partitions}
         await emitted.learn(tail(Emitted.TOPICS, ours, since - SKEW, self.new_consumer))
+
+    def on_replayed(self) -> None:
+        """Ticks go on a little behind: what they release twice is known for some more time."""
+        asyncio.get_running_loop().call_later(REMEMBER, emitted.forget)
 
     async def _open_routes(self) -> None:
         for route in self.routes.values():

@@ -26,7 +26,7 @@ DAY = 24 * 3600 * 1000
 
 
 def requests(tenant: str) -> str:
-    """The public topic of a tenant's requests: any key, any partition count."""
+    """The public topic of a tenant's requests: any key."""
     return f"inm.requests.{tenant}"
 
 

@@ -10,7 +10,7 @@ import msgspec
 from inm import metrics, topics
 from inm.app import app
 from inm.channels.base import Channel
-from inm.core.ids import delivery_id, receipt_key
+from inm.core.ids import delivery_id, offer_id, receipt_key
 from inm.core.records import Begun, Delivery, Outcome, Submission, Wait
 from inm.core.results import Answer, Result
 from inm.core.retry import next_attempt
@@ -21,9 +21,14 @@ from inm.tables.emitted import emitted
 PIECE = 50
 """Deliveries a chunk has at most: what is acked, and after a worker's death repeated, together."""
 
+REMEMBERED = 100_000
+"""Offers known to have been handed over, the latest ones."""
+
 stage = app.stage("dispatch")
 _decode = msgspec.json.Decoder(Delivery).decode
 _encode = msgspec.json.Encoder().encode
+_lately: dict[str, None] = {}
+_generation = 0
 _turns: dict[str, asyncio.Semaphore] = {}
 
 
@@ -50,8 +55,12 @@ async def dispatch(chunk: Chunk, out: Output) -> None:
         except msgspec.DecodeError as error:
             out.bury(record, stage.name, "stage-failed", str(error))
             continue
-        if delivery.id in emitted.answers:
-            _follow_up(delivery, emitted.answers[delivery.id], out)
+        name = offer_id(delivery.id, delivery.offer)
+        if not _first_time(name):
+            continue
+        answered = emitted.answers.get(name)
+        if answered:
+            _follow_up(delivery, answered, out)
             continue
         delivery.redelivered = record.offset < chunk.suspect_until and emitted.begun(record)
         if delivery.redelivered and delivery.on_unknown == "wait-for-receipt":
@@ -60,6 +69,20 @@ async def dispatch(chunk: Chunk, out: Output) -> None:
         else:
             by_route[delivery.route].append(delivery)
     await asyncio.gather(*(_send(app.routes.get(route), deliveries, out) for route, deliveries in by_route.items()))
+
+
+def _first_time(offer: str) -> bool:
+    """Whether this worker has not handed the offer over in this assignment: an upstream replay may put it on the topic a second time."""
+    global _generation  # noqa: PLW0603 - what was handed over in an earlier assignment is for its records to tell
+    if app.consumer_generation_id != _generation:
+        _generation = app.consumer_generation_id
+        _lately.clear()
+    if offer in _lately:
+        return False
+    _lately[offer] = None
+    if len(_lately) > REMEMBERED:
+        del _lately[next(iter(_lately))]
+    return True
 
 
 async def _announce(chunk: Chunk) -> None:
@@ -111,6 +134,7 @@ def _answered(delivery: Delivery, answer: Answer, receipts: bool, started: int, 
         retry_at=retry_at,
         receipts=receipts,
         redelivered=delivery.redelivered,
+        offer=delivery.offer,
     )
     out.emit(topics.OUTCOMES, delivery.key.encode(), _encode(outcome))
 
@@ -137,10 +161,16 @@ _NOT_AN_ATTEMPT = {Result.THROTTLED, Result.ROUTE_FAULT}
 
 def _retry(delivery: Delivery, result: Result, due: int, out: Output) -> None:
     """The next attempt waits in ``inm.retries``; the same one again if the provider never looked at it."""
-    attempt = delivery.attempt + (result not in _NOT_AN_ATTEMPT)
+    held = result in _NOT_AN_ATTEMPT
+    attempt = delivery.attempt if held else delivery.attempt + 1
     again = msgspec.structs.replace(
-        delivery, id=delivery_id(delivery.notification, delivery.step, attempt), attempt=attempt, redelivered=False
-    )  # fmt: skip
+        delivery,
+        id=delivery_id(delivery.notification, delivery.step, attempt),
+        attempt=attempt,
+        offer=delivery.offer + 1 if held else 0,
+        redelivered=False,
+    )
+    name = offer_id(again.id, again.offer)
     topic = topics.deliveries(delivery.channel, delivery.lane)
-    wait = Wait(id=f"retry/{again.id}", due=due, topic=topic, key=delivery.key, value=msgspec.Raw(_encode(again)))
+    wait = Wait(id=f"retry/{name}", due=due, topic=topic, key=delivery.key, value=msgspec.Raw(_encode(again)))
     out.emit(topics.RETRIES, delivery.key.encode(), _encode(wait))

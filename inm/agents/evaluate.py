@@ -6,11 +6,12 @@ import msgspec
 from inm import topics
 from inm.app import app
 from inm.core import journey
-from inm.core.decide import decide
+from inm.core.decide import Decision, decide
 from inm.core.ledger import Journey
 from inm.core.records import Notification, Wait
 from inm.streaming.chunks import Chunk, Record
 from inm.streaming.stage import Output
+from inm.tables.emitted import emitted
 from inm.tables.journeys import journeys, keep
 from inm.tables.users import users
 
@@ -30,22 +31,30 @@ def evaluate(record: Record, out: Output) -> None:
     if notification.step > 1:
         if known is not None:
             _next_step(notification, known, out)
-    elif known is None and (notification.at or 0) > out.now:
-        _wait(notification, out)
-    elif known is None or journey.waits_for(known, notification, out.now):
-        decision = decide(notification, app.catalogue, users.get(out, notification.key), out.now)
-        keep(out, *journey.begin(notification, decision, out.now))
+    elif known is None or journey.waits_for(known, notification):
+        if (notification.at or 0) > out.now:
+            _wait(notification, known, out)
+        else:
+            keep(out, *journey.begin(notification, _decision(notification, out), out.now))
+
+
+def _decision(notification: Notification, out: Output) -> Decision:
+    now = emitted.decided(notification.id, notification.step) or out.now
+    return decide(notification, app.catalogue, users.get(out, notification.key), now)
 
 
 def _next_step(notification: Notification, known: Journey, out: Output) -> None:
-    decision = decide(notification, app.catalogue, users.get(out, notification.key), out.now)
-    changed, effects = journey.resume(known, notification, decision, out.now)
+    changed, effects = journey.resume(known, notification, _decision(notification, out), out.now)
     if changed is not known:
         keep(out, changed, effects)
 
 
-def _wait(notification: Notification, out: Output) -> None:
-    """Not before its time: the ledger has it already, so that the same request again is not a second one."""
-    keep(out, *journey.postpone(notification, out.now))
+def _wait(notification: Notification, known: Journey | None, out: Output) -> None:
+    """Not before its time: the ledger has it already, so that the same request again is not a second one.
+
+    It may come back early, from a worker whose clock is ahead of this one's: then it only waits on.
+    """
+    if known is None:
+        keep(out, *journey.postpone(notification, out.now))
     wait = Wait(f"at/{notification.id}", notification.at or 0, topics.NOTIFICATIONS, notification.key, msgspec.Raw(_encode(notification)))
     out.emit(topics.SCHEDULE, notification.key.encode(), _encode(wait))

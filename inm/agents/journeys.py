@@ -5,7 +5,7 @@ import msgspec
 
 from inm import topics
 from inm.app import app
-from inm.core.journey import advance
+from inm.core.journey import advance, is_early
 from inm.core.records import Outcome, Wait
 from inm.streaming.chunks import Chunk, Record
 from inm.streaming.stage import Output, Reject
@@ -15,8 +15,8 @@ stage = app.stage("journeys")
 _decode = msgspec.json.Decoder(Outcome).decode
 _encode = msgspec.json.Encoder().encode
 
-OFFERS = 5
-OFFER_INTERVAL = 2_000
+LOOKS = 5
+LOOK_INTERVAL = 2_000
 """How often, and after how many ms, an outcome without its journey is looked at again."""
 
 
@@ -28,21 +28,23 @@ async def agent(stream: faust.StreamT[Chunk]) -> None:
 def take(record: Record, out: Output) -> None:
     outcome = _decode(record.value)
     journey = journeys.get(out, outcome.notification)
-    if journey is not None:
-        changed, effects = advance(journey, outcome, out.now)
-        if changed is not journey:
-            keep(out, changed, effects)
-    elif outcome.kind != "deadline":
-        _offer_again(outcome, out)
+    if journey is None or is_early(journey, outcome):
+        _look_again(outcome, out)
+        return
+    changed, effects = advance(journey, outcome, out.now)
+    if changed is not journey:
+        keep(out, changed, effects)
 
 
-def _offer_again(outcome: Outcome, out: Output) -> None:
+def _look_again(outcome: Outcome, out: Output) -> None:
     """A worker died between the outputs of evaluate and its row: the row comes with the replay, perhaps after this outcome."""
-    if outcome.offers == OFFERS:
+    if outcome.early == LOOKS:
+        if outcome.kind == "deadline":
+            return
         raise Reject("unknown-receipt", f"notification {outcome.notification} is not, or no longer, in the ledger")
-    outcome.offers += 1
+    outcome.early += 1
     wait = Wait(
-        f"again/{outcome.offers}/{outcome.id}", out.now + OFFER_INTERVAL, topics.OUTCOMES, outcome.key, msgspec.Raw(_encode(outcome))
+        f"again/{outcome.early}/{outcome.id}", out.now + LOOK_INTERVAL, topics.OUTCOMES, outcome.key, msgspec.Raw(_encode(outcome))
     )  # fmt: skip
     out.emit(topics.SCHEDULE, outcome.key.encode(), _encode(wait))
 

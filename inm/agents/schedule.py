@@ -26,16 +26,20 @@ async def agent(stream: faust.StreamT[Chunk]) -> None:
 def take(record: Record, out: Output) -> None:
     wait = _decode(record.value)
     if wait.due <= out.now:
-        out.emit(wait.topic, wait.key.encode(), bytes(wait.value))
+        _send_on(wait, out)
     else:
         schedule.hold(out, wait, record.value)
 
 
 def release(out: Output) -> None:
     for key, wait in list(schedule.due(out, PER_TICK)):
-        if wait.id.removeprefix("retry/") not in emitted.deliveries:
-            out.emit(wait.topic, wait.key.encode(), bytes(wait.value))
+        _send_on(wait, out)
         schedule.release(out, key)
+
+
+def _send_on(wait: Wait, out: Output) -> None:
+    if wait.id.removeprefix("retry/") not in emitted.offers:
+        out.emit(wait.topic, wait.key.encode(), bytes(wait.value))
 
 
 app.every_tick(stage, release)

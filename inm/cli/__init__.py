@@ -43,7 +43,7 @@ class _Lazy(click.Group):
 def group() -> None:
     """INM, the notification manager.
 
-    Settings come from config/inm.yaml and INM_* environment variables. Exit codes: 0 done, 1 failed, 2 wrong usage, 70-73 a worker
+    Settings come from config/inm.yaml and INM_* environment variables. Exit codes: 0 done, 1 failed, 2 wrong usage, 70-75 a worker
     that ended itself to lose nothing (start it again), 78 a configuration that cannot be used.
     """
 

@@ -156,13 +156,11 @@ def retry(
     ids: tuple[int, ...], reason: str | None, stage: str | None, topic: str | None, since: int | None,
     by: str, dry_run: bool, yes: bool, why: str | None, mended: BinaryIO | None,
 ) -> None:  # fmt: skip
-    r"""Send records back to the topic they came from: those of these IDs, or all open ones that fit the options.
+    """Send records back to the topic they came from: those of these IDs, or all open ones that fit the options.
 
     Notifications keep their ids, so that none is made twice. What is refused again makes a new dead letter.
 
-    \b
-    Example: inm dead show 17 --raw > mended.json   (and mend it)
-             inm dead retry 17 --value mended.json
+    To mend a record: inm dead show ID --raw > FILE, then edit FILE, then inm dead retry ID --value FILE.
     """
     if mended is not None and len(ids) != 1:
         raise click.UsageError("--value mends one record: name one ID")

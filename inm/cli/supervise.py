@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from types import FrameType
@@ -24,11 +25,10 @@ def pause_after(lived: float, pause: float) -> float:
 def supervise(arguments: Sequence[str]) -> int:
     """Run ``inm worker`` with these arguments until it ends for good; SIGTERM and SIGINT stop it. Returns its exit code."""
     child: subprocess.Popen[bytes] | None = None
-    stopping = False
+    stopping = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
+        stopping.set()
         if child is not None:
             child.terminate()
 
@@ -39,8 +39,9 @@ def supervise(arguments: Sequence[str]) -> int:
         began = time.monotonic()
         child = subprocess.Popen([sys.executable, "-m", "inm", "worker", *arguments], start_new_session=True)
         code = child.wait()
-        if stopping or code in FINAL:
+        if stopping.is_set() or code in FINAL:
             return code
         pause = pause_after(time.monotonic() - began, pause)
         click.echo(f"inm: the worker ended with {code}; it is started again in {pause:.0f} s", err=True)
-        time.sleep(pause)
+        if stopping.wait(pause):
+            return code

@@ -44,6 +44,11 @@ def delivery_id(notification: str, step: int, attempt: int) -> str:
     return f"{notification}.{step}.{attempt}"
 
 
+def offer_id(delivery: str, offer: int) -> str:
+    """One offer of a delivery to its route: unique among all that is ever on a delivery topic."""
+    return f"{delivery}/{offer}"
+
+
 def receipt_key(route: str, provider_id: str) -> str:
     """What a provider's report and our submission have in common: provider ids are unique within a route only."""
     return f"{route}/{provider_id}"

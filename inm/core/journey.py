@@ -11,7 +11,7 @@ from inm.core.progress import HORIZON, Progress
 from inm.core.records import Notification, Outcome
 from inm.core.results import Result
 
-__all__ = ["HORIZON", "Effects", "Journey", "Sent", "Told", "advance", "begin", "postpone", "resume", "waits_for"]
+__all__ = ["HORIZON", "Effects", "Journey", "Sent", "Told", "advance", "begin", "is_early", "postpone", "resume", "waits_for"]
 
 HELD = frozenset({Result.THROTTLED, Result.ROUTE_FAULT})
 """No attempts: the route waits, not the notification."""
@@ -42,10 +42,15 @@ def postpone(notification: Notification, now: int) -> tuple[Journey, Effects]:
     return work.done()
 
 
-def waits_for(journey: Journey, notification: Notification, now: int) -> bool:
-    """Whether this is the notification that the journey was postponed for, and its time has come."""
+def waits_for(journey: Journey, notification: Notification) -> bool:
+    """Whether this is the notification that the journey was postponed for."""
     held = journey.notification
-    return journey.state == "scheduled" and held is not None and held.at == notification.at and (held.at or 0) <= now
+    return journey.state == "scheduled" and held is not None and held.at == notification.at
+
+
+def is_early(journey: Journey, outcome: Outcome) -> bool:
+    """Whether the outcome is of a step that the row does not have yet: a worker died between evaluate's outputs and its row."""
+    return journey.state == "scheduled" or outcome.step > journey.step
 
 
 def begin(notification: Notification, decision: Decision, now: int) -> tuple[Journey, Effects]:

@@ -111,6 +111,8 @@ class Delivery(Struct, omit_defaults=True):
     on_unknown: Literal["resend", "wait-for-receipt"] = "wait-for-receipt"
     redelivered: bool = False
     """It may have been submitted before: a worker died between the submit and its commit."""
+    offer: int = 0
+    """How often it has been offered to its route in vain: the route was down or throttled, and that is no attempt."""
 
 
 class Wait(Struct, omit_defaults=True):
@@ -178,7 +180,9 @@ class Outcome(Struct, omit_defaults=True):
     """When dispatch has scheduled the next attempt, if it has."""
     receipts: bool = True
     """Whether the channel will report on this delivery."""
-    offers: int = 0
+    offer: int = 0
+    """The delivery's."""
+    early: int = 0
     """How often it has come before its journey."""
     redelivered: bool = False
 

@@ -67,7 +67,7 @@ async def _run(seed: int, seconds: float, rate: float, workers: int, names: tupl
             fault["gap_s"] = round(books.longest_gap(fault.pop("began"), fault.pop("ended") + AFTER), 2)
         talk.print(f"waiting for the ends of {len(run.census.requested)} notifications …")
         await run.wait(limit)
-        found = ledger.report(run.census, books, installation.smtp, marks, run.dead, faults)
+        found = ledger.report(run.census, books, installation.smtp, marks, dict(run.dead), faults)
         await run.stop()
         return found
 

@@ -186,7 +186,7 @@ def _table(installation: Installation, run: Run) -> Table:
     for name in ("stage", "count", "detail"):
         table.add_column(name, justify="right" if name == "count" else "left")
     finals = ", ".join(f"{event} {count}" for event, count in census.final.most_common())
-    table.add_row("requested", str(len(census.requested)), f"in inm.requests.*; {run.dead} dead letters")
+    table.add_row("requested", str(len(census.requested)), f"in inm.requests.*; {run.dead.total()} dead letters")
     table.add_row("accepted", str(census.accepted), "decided and in the ledger")
     table.add_row("submitted", str(census.events["submitted"]), f"{census.sms_parts} SMS parts, {census.mails} mails")
     table.add_row("retried", str(census.events["retried"]), f"{census.events['step']} went on to the next step")

@@ -76,7 +76,9 @@ def doubles(books: Books, smtp: SmtpServer, marks: Marks) -> tuple[int, int]:
     return total, explained
 
 
-def report(census: Census, books: Books, smtp: SmtpServer, marks: Marks, dead: int, faults: list[dict[str, Any]]) -> dict[str, Any]:
+def report(
+    census: Census, books: Books, smtp: SmtpServer, marks: Marks, dead: dict[str, int], faults: list[dict[str, Any]]
+) -> dict[str, Any]:
     """The ledger of a run."""
     double, explained = doubles(books, smtp, marks)
     return {

@@ -1,12 +1,15 @@
 """One run of traffic through an installation: sends, counts, and says when everything has its end."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from time import time
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from inm import topics
+from inm.core.records import Dead
 from inm.demo.census import Census
 from inm.demo.installation import Installation
 from inm.demo.traffic import Traffic
@@ -22,7 +25,8 @@ class Run:
     def __init__(self, installation: Installation, run: str, seed: int) -> None:
         self.installation = installation
         self.census = Census(run)
-        self.dead = 0
+        self.dead: Counter[str] = Counter()
+        """Dead letters, by stage, reason and detail."""
         self.news = asyncio.Event()
         self.listeners: list[Callable[[bytes], None]] = [self.census.add]
         """Get every EDR."""
@@ -58,7 +62,8 @@ class Run:
                 for listen in self.listeners:
                     listen(record.value)
             else:
-                self.dead += 1
+                letter = msgspec.json.decode(record.value, type=Dead)
+                self.dead[f"{letter.stage}: {letter.reason}: {letter.detail[:200]}"] += 1
             self.news.set()
 
     def requests(self, count: int) -> Iterator[tuple[str, bytes]]:

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from inm.core.faults import MisconfiguredError
+
 
 class TopicLike(Protocol):
     """A topic's name, partition count and configuration."""
@@ -28,7 +30,7 @@ async def partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
 async def ensure(topics: Sequence[TopicLike], brokers: Sequence[str], client: Mapping[str, Any], replication: int = 1) -> list[str]:
     """Create the missing ones of ``topics`` and wait until they can be used; returns their names.
 
-    ``ValueError`` if one has another partition count than it should.
+    ``MisconfiguredError`` if one has another partition count than it should.
     All but one of the ``replication`` replicas must have a record before it counts.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=list(brokers), **client)
@@ -48,7 +50,7 @@ async def ensure(topics: Sequence[TopicLike], brokers: Sequence[str], client: Ma
         if there[topic.name] != topic.partitions
     ]
     if wrong:
-        raise ValueError("; ".join(wrong))
+        raise MisconfiguredError(wrong)
     return [topic.name for topic in missing]
 
 

@@ -46,6 +46,19 @@ def check_versions(found: Callable[[str], str] = version) -> None:
         raise SystemExit("faust-streaming's compiled stream is missing: the pure Python one acks events of an old generation.")
 
 
+def credentials(client: Mapping[str, Any]) -> Any:
+    """Aiokafka's security options as Faust wants them."""
+    protocol = client.get("security_protocol", "PLAINTEXT")
+    if protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=client["sasl_plain_username"],
+            password=client["sasl_plain_password"],
+            mechanism=client["sasl_mechanism"],
+            ssl_context=client.get("ssl_context"),
+        )
+    return faust.SSLCredentials(context=client["ssl_context"]) if protocol == "SSL" else None
+
+
 class StreamingApp(faust.App):
     """A Faust app of stages and tables. ``faust.App``'s own options pass through."""
 
@@ -75,6 +88,7 @@ class StreamingApp(faust.App):
         self.watchdog: Watchdog | None = None
         super().__init__(
             name,
+            broker_credentials=credentials(client),
             broker=[f"kafka://{broker}" for broker in brokers],
             datadir=str(folder / "faust"),
             TableManager=Assignments,
@@ -150,7 +164,7 @@ class StreamingApp(faust.App):
 
     def stage(self, name: str) -> Stage:
         """What runs the handler of one agent."""
-        return Stage(name, self.emitter, self._is_current)
+        return Stage(name, self.emitter, self._is_current, lambda: cast(Consumer, self.consumer).wait_for_lease())
 
     def chunks(self, *topics: str, at_most: int | None = None) -> Any:
         """The topic description of an agent that takes chunks, of ``at_most`` so many records, and acks them itself."""
@@ -160,6 +174,9 @@ class StreamingApp(faust.App):
 
     async def recall(self, partitions: set[int], since: int) -> None:
         """Learn what a dead owner of these partitions emitted since a time (ms). An application with outputs that know their ids does."""
+
+    def on_replayed(self) -> None:
+        """All that a dead owner may have begun has been processed again, and committed."""
 
     def every_tick(self, stage: Stage, decide: Tick) -> None:
         """Call ``decide`` for each partition held, twice a second, as a record's handler is called."""
@@ -193,5 +210,5 @@ class StreamingApp(faust.App):
             await self.sleep(TICK)
             for partition in list(self.assignments.partitions):
                 for stage, decide in self.ticks:
-                    if self.ready:
+                    if self.ready and cast(Consumer, self.consumer).lease:
                         await stage.tick(partition, decide)

@@ -15,7 +15,7 @@ from faust.tables.manager import TableManager
 from faust.types import TP
 
 from inm.streaming.chunks import AckQueue, now_ms
-from inm.streaming.consumer import CLEAN, Consumer
+from inm.streaming.consumer import Consumer
 from inm.streaming.emitter import Emitter
 from inm.streaming.fatal import EXIT_ASSIGNMENT, EXIT_PRODUCE, leave
 from inm.streaming.restore import restore
@@ -101,7 +101,7 @@ class Assignments(TableManager):
         }
         await self._restore(databases)
         for (table, partition), database in databases.items():
-            table.serve(partition, database, self.emitter, lambda why: leave(EXIT_PRODUCE, why))
+            table.serve(partition, database, self.emitter, lambda why: leave(EXIT_PRODUCE, why), lambda: self.consumer.lease)
 
     def _table_partitions(self, assigned: Iterable[TP]) -> set[int]:
         by_topic = {topic: {tp.partition for tp in assigned if tp.topic == topic} for topic in self.copartitioned}
@@ -119,16 +119,17 @@ class Assignments(TableManager):
         thread = self.consumer.thread
         found = await thread.committed(assigned)
         begins = await thread.begins(assigned)
-        unclean = {tp for tp, at in found.items() if at.metadata != CLEAN}
+        # what is no time was not committed by a worker but reset by an operator, who wants it processed again
+        unclean = {tp for tp, at in found.items() if at.metadata.isdigit()}
         suspect = await thread.ends(unclean) if unclean else {}
         if unclean:
-            since = min(_time(found[tp].metadata) for tp in unclean)
+            since = min(int(found[tp].metadata) for tp in unclean)
             partitions = {tp.partition for tp in unclean}
             log.warning("%d partitions were not left clean: reading what their owner emitted since %d", len(unclean), since)
             await self.recall(partitions, since)
         acks = {tp: AckQueue(max(found[tp].offset if tp in found else 0, begins[tp])) for tp in assigned}
         for tp in unclean:
-            acks[tp].suspect_until, acks[tp].suspect_since = suspect[tp], _time(found[tp].metadata)
+            acks[tp].suspect_until, acks[tp].suspect_since = suspect[tp], int(found[tp].metadata)
         if acks:
             now = now_ms()
             await thread.commit_with({tp: (queue.committed or 0, str(queue.begun_since(now))) for tp, queue in acks.items()})
@@ -155,8 +156,3 @@ class Assignments(TableManager):
 
     async def wait_until_recovery_completed(self) -> bool:
         return bool(await self.wait_for_stopped(cast(Any, self.ready)))
-
-
-def _time(metadata: str) -> int:
-    """The time in a commit's metadata; of one that INM did not write, the beginning of everything."""
-    return int(metadata) if metadata.isdigit() else 0

@@ -80,7 +80,12 @@ class AckQueue:
     def begun_since(self, now: int) -> int:
         """The time (ms) before which nothing was caused by a chunk that is not committed yet."""
         begun = min((chunk.begun_at for chunk in self._chunks if chunk.begun_at is not None), default=now)
-        return min(begun, self.suspect_since) if (self._finished or self.committed or 0) < self.suspect_until else begun
+        return min(begun, self.suspect_since) if self.replaying else begun
+
+    @property
+    def replaying(self) -> bool:
+        """Whether records that a dead owner may have begun are still to be finished."""
+        return (self._finished or self.committed or 0) < self.suspect_until
 
     @property
     def outstanding(self) -> int:

@@ -29,8 +29,35 @@ REFRESH = 10.0
 """Seconds after which that time is renewed also where nothing was committed."""
 
 
+LEASE_MARGIN = 2.0
+"""Seconds before the end of the session from which a member acts as if it had lost its partitions."""
+
+
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """aiokafka's consumer in its thread, with what Faust does not pass on: commit metadata and ends."""
+    """aiokafka's consumer in its thread, with what Faust does not pass on: commit metadata, ends, and the lease."""
+
+    lease_until = 0.0
+    """Until when (monotonic clock) the broker certainly counts this member in. A worker that was stopped or starved for longer
+    may have been replaced without knowing it yet."""
+
+    async def on_start(self) -> None:
+        """As Faust, and note every heartbeat that the broker answers well."""
+        await super().on_start()
+        coordinator: Any = self._ensure_consumer()._coordinator
+        beat = coordinator._do_heartbeat
+
+        async def heartbeat() -> bool:
+            began = monotonic()
+            alive = bool(await beat())
+            if alive:
+                self.renew_lease(began)
+            return alive
+
+        coordinator._do_heartbeat = heartbeat
+
+    def renew_lease(self, since: float) -> None:
+        """The broker has answered to what was asked at ``since``."""
+        self.lease_until = since + float(self.app.conf.broker_session_timeout) - LEASE_MARGIN
 
     async def on_thread_stop(self) -> None:
         """Leave the group. aiokafka keeps a static member in it, and its partitions would wait for the session time-out."""
@@ -81,6 +108,7 @@ class Consumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.acks: dict[TP, AckQueue] = {}
+        self.replaying = False
         self.progressed_at = self.read_at = self._refreshed_at = monotonic()
         self._committing = asyncio.Lock()
 
@@ -94,6 +122,8 @@ class Consumer(driver.Consumer):
     def begin(self, acks: dict[TP, AckQueue]) -> None:
         """A new assignment: where each partition stands."""
         self.acks = acks
+        self.thread.renew_lease(monotonic())
+        self.replaying = any(queue.replaying for queue in acks.values())
         self.progressed_at = self.read_at = self._refreshed_at = monotonic()
 
     # -- fetching ---------------------------------------------------------------------------------
@@ -162,7 +192,14 @@ class Consumer(driver.Consumer):
             done = await self._commit_now({tp: (offset, str(self.acks[tp].begun_since(now))) for tp, offset in at.items()})
             if done and everything:
                 self._refreshed_at = monotonic()
+            self._note_replayed()
             return done
+
+    def _note_replayed(self) -> None:
+        """Tell once when everything that a dead owner may have begun has been processed again."""
+        if self.replaying and not any(queue.replaying for queue in self.acks.values()):
+            self.replaying = False
+            cast(Any, self.app).on_replayed()
 
     async def _commit_clean(self) -> None:
         """The last commit of an assignment: what has nothing begun and unfinished is left clean."""
@@ -201,6 +238,16 @@ class Consumer(driver.Consumer):
     def pending(self) -> int:
         """Chunks fetched and not yet committed."""
         return sum(queue.pending for queue in self.acks.values())
+
+    @property
+    def lease(self) -> bool:
+        """Whether the partitions are certainly ours."""
+        return monotonic() < self.thread.lease_until
+
+    async def wait_for_lease(self) -> None:
+        """Return when the partitions are certainly ours, or the assignment is over."""
+        while not self.lease and self.flow_active:  # noqa: ASYNC110 - time itself is waited for
+            await asyncio.sleep(0.05)
 
     @property
     def lagging(self) -> int:

@@ -101,16 +101,19 @@ Turn = Callable[[Chunk], AbstractAsyncContextManager[object]]
 class Stage:
     """Runs a handler over the chunks of its topics. One instance an agent."""
 
-    def __init__(self, name: str, emitter: Emitter, is_current: Callable[[Chunk], bool]) -> None:
+    def __init__(self, name: str, emitter: Emitter, is_current: Callable[[Chunk], bool], lease: Callable[[], Awaitable[None]]) -> None:
+        """``is_current`` says whether a chunk is of the assignment that stands; ``lease`` waits until it certainly is ours."""
         self.name = name
         self._records = metrics.STAGE_RECORDS.labels(name)
         self._emitter = emitter
         self._is_current = is_current
+        self._lease = lease
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, stream: AsyncIterable[Chunk], handler: Handler) -> None:
         """Decide each record in order; finish chunks behind that."""
         async for chunk in stream:
+            await self._lease()
             if self._begin(chunk):
                 out = Output(self._emitter, chunk.tp.partition, now_ms())
                 for record in chunk.records:
@@ -127,6 +130,7 @@ class Stage:
 
     async def _take_turn(self, chunk: Chunk, handler: BatchHandler, turn: Turn) -> None:
         async with turn(chunk):
+            await self._lease()
             if self._begin(chunk):
                 await self._handle(chunk, handler)
 

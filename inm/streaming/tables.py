@@ -8,7 +8,7 @@ import asyncio
 import shutil
 import struct
 from collections import deque
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, cast
@@ -104,6 +104,8 @@ class TablePartition:
     database: Database
     emitter: Emitter
     on_lost: OnLost
+    may_write: Callable[[], bool] = lambda: True
+    """Whether the partition is certainly ours: a replaced owner must not write over the new one's rows."""
     _overlay: dict[bytes, tuple[WriteSet, bytes | None]] = field(default_factory=dict)
     _queue: deque[WriteSet] = field(default_factory=deque)
     _abandoned: bool = False
@@ -147,6 +149,9 @@ class TablePartition:
         self._write_ready()
 
     def _write_ready(self) -> None:
+        if not (self._abandoned or self.may_write()):
+            asyncio.get_running_loop().call_later(0.05, self._write_ready)
+            return
         ready: list[WriteSet] = []
         while self._queue and self._queue[0].ready:
             ready.append(self._queue.popleft())
@@ -203,9 +208,9 @@ class Table:
             self._databases[partition] = Database(root / f"{self.name}-{partition}")
         return self._databases[partition]
 
-    def serve(self, partition: int, database: Database, emitter: Emitter, on_lost: OnLost) -> None:
+    def serve(self, partition: int, database: Database, emitter: Emitter, on_lost: OnLost, may_write: Callable[[], bool]) -> None:
         """Begin an assignment: the database stands where its changelog ends."""
-        self.partitions[partition] = TablePartition(self.changelog, partition, database, emitter, on_lost)
+        self.partitions[partition] = TablePartition(self.changelog, partition, database, emitter, on_lost, may_write)
 
     def close(self, keep: Container[int] = ()) -> None:
         """End the assignment; close what is not kept."""

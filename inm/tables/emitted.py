@@ -1,7 +1,7 @@
 """What workers that died had already emitted: read when their partitions are taken over, so that a replay does not emit it again.
 
 Outputs come first, then state: a worker that dies between leaves outputs whose cause is processed again. Every such output has
-an id that says what it is of, so the second one can be left out. In memory; empty unless somebody died.
+an id that says what it is of, so the second one can be left out. In memory; empty unless somebody died lately.
 """
 
 from collections.abc import AsyncIterable
@@ -9,6 +9,7 @@ from collections.abc import AsyncIterable
 import msgspec
 
 from inm import topics
+from inm.core.ids import delivery_id, offer_id
 from inm.core.records import Begun, Outcome
 from inm.streaming.chunks import Record
 
@@ -16,25 +17,32 @@ SKEW = 2_000
 """Milliseconds by which the clocks of two workers may differ."""
 
 
-class Identified(msgspec.Struct):
-    """Any of our records: what it is of."""
-
+class _Edr(msgspec.Struct):
     id: str
 
 
+class _Delivery(msgspec.Struct):
+    id: str
+    decided: int
+    offer: int = 0
+
+
 class Emitted:
-    """Ids of EDRs and deliveries, and the answers of providers by delivery."""
+    """EDRs, deliveries and answers that are out, and what had been begun."""
 
     TOPICS = (topics.EDR, topics.OUTCOMES, topics.BEGUN, *topics.DELIVERIES)
 
     def __init__(self) -> None:
         self.edrs: set[str] = set()
-        self.deliveries: set[str] = set()
+        self.offers: dict[str, int] = {}
+        """When each was decided (ms), by :func:`offer_id`."""
         self.answers: dict[str, Outcome] = {}
+        """By :func:`offer_id`."""
         self._begun: dict[tuple[str, int], list[Begun]] = {}
-        self._identify = msgspec.json.Decoder(Identified).decode
-        self._begin = msgspec.json.Decoder(Begun).decode
+        self._edr = msgspec.json.Decoder(_Edr).decode
+        self._delivery = msgspec.json.Decoder(_Delivery).decode
         self._outcome = msgspec.json.Decoder(Outcome).decode
+        self._begin = msgspec.json.Decoder(Begun).decode
 
     async def learn(self, records: AsyncIterable[Record]) -> None:
         """Take in the last outputs of a dead worker. What is no record of ours is passed over."""
@@ -44,23 +52,33 @@ class Emitted:
             except msgspec.DecodeError:
                 continue
 
+    def forget(self) -> None:
+        """All that could be repeated has been processed."""
+        for known in (self.edrs, self.offers, self.answers, self._begun):
+            known.clear()
+
     def begun(self, record: Record) -> bool:
         """Whether a worker that died had begun to hand this delivery to its route."""
         ranges = self._begun.get((record.topic, record.partition), ())
         return any(begun.first <= record.offset < begun.next for begun in ranges)
 
+    def decided(self, notification: str, step: int) -> int | None:
+        """When (ms) a step was decided whose delivery is out: decided again as of then, it comes out the same."""
+        return self.offers.get(offer_id(delivery_id(notification, step, 1), 0)) if self.offers else None
+
     def _learn(self, topic: str, partition: int, value: bytes) -> None:
         if topic == topics.EDR:
-            self.edrs.add(self._identify(value).id)
+            self.edrs.add(self._edr(value).id)
         elif topic == topics.OUTCOMES:
             outcome = self._outcome(value)
             if outcome.kind == "answer":
-                self.answers[outcome.delivery] = outcome
+                self.answers[offer_id(outcome.delivery, outcome.offer)] = outcome
         elif topic == topics.BEGUN:
             begun = self._begin(value)
             self._begun.setdefault((begun.topic, partition), []).append(begun)
         else:
-            self.deliveries.add(self._identify(value).id)
+            delivery = self._delivery(value)
+            self.offers[offer_id(delivery.id, delivery.offer)] = delivery.decided
 
 
 emitted = Emitted()

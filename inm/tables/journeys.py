@@ -3,6 +3,7 @@
 import msgspec
 
 from inm import topics
+from inm.core.ids import offer_id
 from inm.core.ledger import Effects, Journey
 from inm.core.records import Wait
 from inm.streaming.stage import Output
@@ -21,7 +22,7 @@ def keep(out: Output, journey: Journey, effects: Effects) -> None:
     for edr in effects.edrs:
         if edr.id not in emitted.edrs:
             out.emit(topics.EDR, key, _encode(edr))
-    if effects.delivery and effects.delivery.id not in emitted.deliveries:
+    if effects.delivery and offer_id(effects.delivery.id, 0) not in emitted.offers:
         out.emit(topics.deliveries(effects.delivery.channel, effects.delivery.lane), key, _encode(effects.delivery))
     if effects.again:
         out.emit(topics.NOTIFICATIONS, key, _encode(effects.again))

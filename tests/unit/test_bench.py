@@ -1,0 +1,176 @@
+"""The pure parts of ``inm bench``: its load, its counting, and the bare pipe's table of what causes what."""
+
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from inm import topics
+from inm.cli import group
+from inm.core.decide import Send, decide
+from inm.core.edr import Edr, Event, Times
+from inm.core.records import LANES, Lane
+from inm.core.requests import expand, parse
+from inm.core.scenarios import Catalogue, load
+from inm.demo import bench_pipe as pipe
+from inm.demo.bench import Result, Sample
+from inm.demo.bench_feed import Requests
+from inm.demo.bench_meter import Count, Mark, cpu_of, rss_mb_of
+from inm.demo.smsc.pdus import Receipt, deliver_sm, submit_sm
+
+CONFIG = Path(__file__).parents[2] / "config" / "tenants"
+NOW = 1_795_334_400_000
+CYCLE = 900
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    texts = {(path.relative_to(CONFIG).parts[0], path.name): path.read_text() for path in CONFIG.glob("*/**/*.yaml")}
+    return load(texts, {"smsc-1": "sms", "smtp-1": "email"})
+
+
+def sends(catalogue: Catalogue, requests: Requests) -> list[Send]:
+    found = []
+    for number in range(CYCLE):
+        tenant, value = requests[number]
+        (notification,) = expand(parse(value, tenant, catalogue), tenant, "", NOW, 6)
+        decision = decide(notification, catalogue, None, NOW)
+        assert isinstance(decision, Send), decision
+        found.append(decision)
+    return found
+
+
+def test_of_ten_sms_one_has_two_parts_and_lanes_take_turns(catalogue: Catalogue) -> None:
+    deliveries = [send.delivery for send in sends(catalogue, Requests("run"))]
+    assert Counter(delivery.parts for delivery in deliveries) == {1: CYCLE * 9 // 10, 2: CYCLE // 10}
+    assert Counter(delivery.lane for delivery in deliveries) == dict.fromkeys(LANES, CYCLE // 3)
+    assert {delivery.language for delivery in deliveries} == {"it", "en", "ru"}
+    assert {delivery.tenant for delivery in deliveries} == {"acme", "volta"}
+    assert {delivery.channel for delivery in deliveries} == {"sms"}
+
+
+def test_every_request_is_another_notification(catalogue: Catalogue) -> None:
+    assert len({send.delivery.notification for send in sends(catalogue, Requests("run"))}) == CYCLE
+
+
+def test_the_share_of_mails_is_kept(catalogue: Catalogue) -> None:
+    channels = Counter(send.delivery.channel for send in sends(catalogue, Requests("run", email=0.3)))
+    assert channels == {"email": CYCLE * 3 // 10, "sms": CYCLE * 7 // 10}
+
+
+def test_a_fifth_names_a_user_that_is_told_of() -> None:
+    requests = Requests("run", users=7)
+    known = {msgspec.json.decode(value)["key"] for _, value in requests.upserts()}
+    asked = [msgspec.json.decode(requests[number][1])["to"] for number in range(CYCLE)]
+    named = [f"acme/{to['user']}" for to in asked if "user" in to]
+    assert len(named) == CYCLE // 5
+    assert set(named) == known
+
+
+def test_cpu_time_is_read_behind_any_process_name() -> None:
+    rest = " S 1 1 1 0 -1 4194560 9 9 9 9 " + "150 50 7 7 20 0 1 0 9 9 9"
+    assert cpu_of(f"42 (a) b) (c){rest}") == cpu_of(f"42 (java){rest}")
+    assert cpu_of(f"42 (java){rest}") == 2 * cpu_of("42 (java) S 1 1 1 0 -1 4194560 9 9 9 9 100 0 7 7 20 0 1 0 9 9 9")
+
+
+def test_memory_is_in_mib() -> None:
+    assert rss_mb_of("Name:\tjava\nVmHWM:\t 9999 kB\nVmRSS:\t  2048 kB\nThreads:\t3\n") == 2.0
+
+
+def edr(event: Event, *, final: bool = False, lane: Lane = "normal", submitted: int | None = None) -> bytes:
+    times = Times(NOW, submitted=None if submitted is None else NOW + submitted)
+    return msgspec.json.encode(Edr(f"n.{event}", event, NOW, "n", "acme", "otp", times, final, lane=lane))
+
+
+def test_ends_are_counted_and_latency_runs_from_request_to_provider() -> None:
+    count = Count()
+    for value in (
+        edr("accepted"),
+        edr("submitted", lane="urgent", submitted=40),
+        edr("delivered", final=True, lane="urgent", submitted=40),
+        edr("submitted", final=True, lane="bulk", submitted=70),
+        edr("failed", final=True),
+    ):
+        count.add(value)
+    assert count.final == {"delivered": 1, "submitted": 1, "failed": 1}
+    assert count.complete == 2
+    assert count.latency_ms() == {"bulk": {"p50": 70, "p95": 70, "p99": 70}, "urgent": {"p50": 40, "p95": 40, "p99": 40}}
+
+
+def sample(ends: int, seconds: float, cpu: float) -> Sample:
+    return Sample(Mark(10.0, {}, {"worker": 1.0}), Mark(10.0 + seconds, {}, {"worker": 1.0 + cpu}), Count(Counter(delivered=ends)))
+
+
+def test_a_report_relates_the_rate_to_the_bare_pipe() -> None:
+    report = Result(sample(1000, 2.0, 0.25), sample(400, 2.0, 0.1), sample(2000, 2.0, 0.1), {"worker": 99.6}).report()
+    assert report["notifications_per_s"] == 500.0
+    assert report["bare_pipe_per_s"] == 1000.0
+    assert report["ratio"] == 0.5
+    assert report["cpu_us_per_notification"] == {"worker": 250.0}
+    assert report["bare_pipe_cpu_us"] == {"worker": 50.0}
+    assert report["latency_at_per_s"] == 200.0
+    assert report["rss_mb"] == {"worker": 100}
+    assert report["final"] == {"delivered": 1400}
+
+
+def test_a_report_without_bare_pipe_has_no_ratio() -> None:
+    report = Result(sample(1000, 2.0, 0.25), sample(400, 2.0, 0.1), None, {}).report()
+    assert report["ratio"] is report["bare_pipe_per_s"] is report["bare_pipe_cpu_us"] is None
+
+
+def moved(parts: int) -> tuple[Counter[str], Count]:
+    """What one request of so many parts makes the bare pipe write, by topic, with an SMSC that takes and delivers all."""
+    written: Counter[str] = Counter()
+    count = Count()
+    queue = [pipe.Effect(pipe.REQUESTS, pipe.LANE[0])]
+    while queue:
+        topic, kind = queue.pop(0)
+        written[topic] += 1
+        if topic == topics.EDR:
+            count.add(pipe.Effect(topic, kind).value)
+        elif topic in pipe.SMS:
+            queue += [pipe.Effect(topics.RECEIPTS, pipe.SUBMISSION)] * parts
+            queue += pipe.EFFECTS[topic, pipe.SUBMISSION]
+            queue += [pipe.Effect(topics.RECEIPTS, pipe.FIRST)] * (parts - 1) + [pipe.Effect(topics.RECEIPTS, pipe.LAST)]
+        elif "changelog" not in topic:
+            queue += pipe.EFFECTS[topic, kind]
+    return written, count
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_bare_pipe_writes_as_many_records_as_a_worker(parts: int) -> None:
+    written, count = moved(parts)
+    assert written == {
+        pipe.REQUESTS: 1,
+        topics.NOTIFICATIONS: 1,
+        topics.deliveries("sms", "urgent"): 1,
+        topics.SCHEDULE: 1,
+        topics.RECEIPTS: 2 * parts,
+        topics.OUTCOMES: 1 + parts,
+        topics.EDR: 3,
+        topics.changelog("journeys"): 2 + parts,
+        topics.changelog("outbox"): parts,
+        topics.changelog("schedule"): 1,
+    }
+    assert count.final == {"delivered": 1}
+
+
+def test_the_bare_pipe_knows_real_topics_only() -> None:
+    real = {topic.name for topic in topics.catalogue(["acme"], 6)}
+    assert pipe.SIZES.keys() <= real
+    assert {topic for topic, _ in pipe.EFFECTS} - {pipe.REQUESTS} <= real
+
+
+def test_a_strict_smsc_takes_what_the_bare_pipe_submits_and_its_receipts_tell_the_parts() -> None:
+    single, double = ([submit_sm(body) for body in bodies] for bodies in pipe.bodies())
+    assert [(part.number, part.total) for part in single + double] == [(1, 1), (1, 2), (2, 2)]
+    for part, kind in zip(single + double, (pipe.LAST, pipe.FIRST, pipe.LAST), strict=True):
+        assert (b"text:" + pipe.FIRST in deliver_sm(Receipt(1, part, "DELIVRD"), "both")) == (kind == pipe.FIRST)
+
+
+def test_the_command_is_there_and_explains_its_options() -> None:
+    shown = CliRunner().invoke(group, ["bench", "--help"])
+    assert shown.exit_code == 0
+    assert all(option in shown.output for option in ("--seconds", "--workers", "--users", "--email", "--json", "--profile"))
