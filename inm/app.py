@@ -38,6 +38,7 @@ class Inm(StreamingApp):
         self.settings = settings
         self.catalogue = catalogue
         self.partitions = settings.partitions
+        self._forgetting: asyncio.TimerHandle | None = None
         self.routes = routes.build(settings.routes.values())
         super().__init__(
             "inm",
@@ -59,12 +60,14 @@ class Inm(StreamingApp):
 
     async def recall(self, partitions: set[int], since: int) -> None:
         """See :mod:`inm.tables.emitted`."""
+        if self._forgetting:
+            self._forgetting.cancel()
         ours = {partition for partition in partitions if partition < self.partitions}
         await emitted.learn(tail(Emitted.TOPICS, ours, since - SKEW, self.new_consumer))
 
     def on_replayed(self) -> None:
         """Ticks go on a little behind: what they release twice is known for some more time."""
-        asyncio.get_running_loop().call_later(REMEMBER, emitted.forget)
+        self._forgetting = asyncio.get_running_loop().call_later(REMEMBER, emitted.forget)
 
     async def _open_routes(self) -> None:
         for route in self.routes.values():

@@ -68,7 +68,9 @@ class Rig(Installation):
     async def _start(self, name: str, expected: str, module: str, *arguments: str) -> str:
         """Start a module and return what it says of itself, the group in ``expected``. ``RuntimeError`` with its log if it does not."""
         command, environment = [sys.executable, "-m", module, *arguments], os.environ | self.environment()
-        child = self.workers[name] = await asyncio.to_thread(lambda: Child(command, self.log(name), environment=environment))
+        child = self.workers[name] = await asyncio.to_thread(
+            lambda: Child(command, self.log(name), environment=environment, remove=self.folder)
+        )
         deadline = monotonic() + READY_TIMEOUT
         while not (said := re.search(expected, text := self.log(name).read_text(errors="replace"))):
             if not child.running or monotonic() > deadline:

@@ -1,7 +1,7 @@
 """The books of a chaos run: what was sent, what became of it, and what a provider has twice."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from time import monotonic
 from typing import Any
@@ -18,18 +18,24 @@ _decode = msgspec.json.Decoder(Edr).decode
 
 
 class Books:
-    """Every part that the SMSC takes, with its id and time. Made before the traffic begins."""
+    """Every message that the SMSC has whole, with the ids of its parts, and when parts came. Made before the traffic begins."""
 
     def __init__(self, smsc: Smsc) -> None:
-        self.ids: dict[tuple[str, bytes, int], list[str]] = defaultdict(list)
+        self.messages: dict[tuple[str, bytes], list[list[str]]] = defaultdict(list)
         self.times: list[float] = []
+        self._open: dict[tuple[str, int, int], dict[int, tuple[bytes, str]]] = defaultdict(dict)
         self._take: Callable[[Part], int] = smsc.take
         smsc.take = self._book  # type: ignore[method-assign]
 
     def _book(self, part: Part) -> int:
         provider_id = self._take(part)
-        self.ids[part.destination, part.text, part.number].append(str(provider_id))
         self.times.append(monotonic())
+        parts = self._open[part.destination, part.reference, part.total]
+        parts[part.number] = (part.text, str(provider_id))
+        if len(parts) >= part.total:
+            del self._open[part.destination, part.reference, part.total]
+            whole = [parts[number] for number in sorted(parts)]
+            self.messages[part.destination, b"".join(text for text, _ in whole)].append([name for _, name in whole])
         return provider_id
 
     def longest_gap(self, since: float, until: float) -> float:
@@ -53,40 +59,39 @@ class Marks:
         if edr.redelivered or edr.duplicate or edr.event in ("unknown", "retried"):
             self.marked.add(edr.notification)
 
-    def explain(self, ids: list[str]) -> bool:
-        """Whether the notification that one of these provider ids is of says that it may have been submitted before."""
-        return any(self.notifications.get(provider_id) in self.marked for provider_id in ids)
+    def notification(self, ids: list[str]) -> str | None:
+        """The notification that one of these provider ids is of."""
+        return next((self.notifications[provider_id] for provider_id in ids if provider_id in self.notifications), None)
 
 
-def doubles(books: Books, smtp: SmtpServer, marks: Marks) -> tuple[int, int]:
-    """Extra copies at the providers, and how many of them are explained."""
-    total = explained = 0
-    for ids in books.ids.values():
-        if len(ids) > 1:
-            total += len(ids) - 1
-            explained += (len(ids) - 1) * marks.explain(ids)
+def doubles(books: Books, smtp: SmtpServer, marks: Marks) -> Iterator[tuple[str, int, bool]]:
+    """What a provider has more than once: its notification (or the provider's ids), the extra copies, whether an EDR tells of it."""
+    for copies in books.messages.values():
+        if len(copies) > 1:
+            ids = [name for copy in copies for name in copy]
+            notification = marks.notification(ids)
+            yield notification or " ".join(ids), len(copies) - 1, notification in marks.marked
     mails: dict[tuple[str, str], list[str]] = defaultdict(list)
     for mail in smtp.ledger.mails:
         mails[mail.recipient, mail.subject].append(mail.message_id)
     for message_ids in mails.values():
         if len(message_ids) > 1:
-            total += len(message_ids) - 1
             notification = message_ids[0].strip("<").partition("@")[0].rsplit(".", 2)[0]
-            explained += (len(message_ids) - 1) * (notification in marks.marked)
-    return total, explained
+            yield notification, len(message_ids) - 1, notification in marks.marked
 
 
 def report(
     census: Census, books: Books, smtp: SmtpServer, marks: Marks, dead: dict[str, int], faults: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """The ledger of a run."""
-    double, explained = doubles(books, smtp, marks)
+    double = list(doubles(books, smtp, marks))
     return {
         "sent": len(census.requested),
         "final": dict(census.final),
         "missing": len(census.requested) - census.ended,
-        "double": double,
-        "double_explained": explained,
+        "double": sum(copies for _, copies, _ in double),
+        "double_explained": sum(copies for _, copies, explained in double if explained),
+        "unexplained": [notification for notification, _, explained in double if not explained][:20],
         "double_ends": census.double_ends,
         "repeated_edrs": census.repeated_records,
         "dead_letters": dead,

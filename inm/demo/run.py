@@ -5,11 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from time import time
 
-import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from inm import topics
-from inm.core.records import Dead
+from inm.core import deadletters
 from inm.demo.census import Census
 from inm.demo.installation import Installation
 from inm.demo.traffic import Traffic
@@ -62,8 +61,9 @@ class Run:
                 for listen in self.listeners:
                     listen(record.value)
             else:
-                letter = msgspec.json.decode(record.value, type=Dead)
-                self.dead[f"{letter.stage}: {letter.reason}: {letter.detail[:200]}"] += 1
+                letter = deadletters.read(record.offset, record.key, record.value)
+                if isinstance(letter, deadletters.Letter):
+                    self.dead[f"{letter.dead.stage}: {letter.dead.reason}: {letter.dead.detail[:200]}"] += 1
             self.news.set()
 
     def requests(self, count: int) -> Iterator[tuple[str, bytes]]:

@@ -206,9 +206,10 @@ class StreamingApp(faust.App):
         return cast(Consumer, self.consumer).flow_active and chunk.generation == self.consumer_generation_id
 
     async def _tick(self) -> None:
+        consumer = cast(Consumer, self.consumer)
         while not self.should_stop:
             await self.sleep(TICK)
             for partition in list(self.assignments.partitions):
                 for stage, decide in self.ticks:
-                    if self.ready and cast(Consumer, self.consumer).lease:
-                        await stage.tick(partition, decide)
+                    if self.ready and consumer.lease:
+                        stage.tick(partition, decide, consumer.ticks)

@@ -88,6 +88,11 @@ class AckQueue:
         return (self._finished or self.committed or 0) < self.suspect_until
 
     @property
+    def clean(self) -> bool:
+        """Whether a successor has nothing to ask: all that was begun is finished, by this owner and by a dead one before it."""
+        return not (self.started or self.replaying)
+
+    @property
     def outstanding(self) -> int:
         """Bytes fetched and not finished: what back-pressure goes by."""
         return sum(chunk.size for chunk in self._chunks if not chunk.done)

@@ -109,6 +109,8 @@ class Consumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self.acks: dict[TP, AckQueue] = {}
         self.replaying = False
+        self.ticks: dict[tuple[str, int], int] = {}
+        """When ticks under way began (ms), by stage and partition: they emit before they delete, as chunks do."""
         self.progressed_at = self.read_at = self._refreshed_at = monotonic()
         self._committing = asyncio.Lock()
 
@@ -189,7 +191,7 @@ class Consumer(driver.Consumer):
             everything = monotonic() - self._refreshed_at > REFRESH
             at = self._finished(everything)
             now = now_ms()
-            done = await self._commit_now({tp: (offset, str(self.acks[tp].begun_since(now))) for tp, offset in at.items()})
+            done = await self._commit_now({tp: (offset, str(self._begun_since(tp, now))) for tp, offset in at.items()})
             if done and everything:
                 self._refreshed_at = monotonic()
             self._note_replayed()
@@ -205,8 +207,15 @@ class Consumer(driver.Consumer):
         """The last commit of an assignment: what has nothing begun and unfinished is left clean."""
         async with self._committing:
             now = now_ms()
-            marks = {tp: str(queue.begun_since(now)) if queue.started else CLEAN for tp, queue in self.acks.items()}
-            await self._commit_now({tp: (offset, marks[tp]) for tp, offset in self._finished(everything=True).items()})
+            ticking = {partition for _, partition in self.ticks}
+            clean = {tp for tp, queue in self.acks.items() if queue.clean and tp.partition not in ticking}
+            at = self._finished(everything=True)
+            await self._commit_now({tp: (at[tp], CLEAN if tp in clean else str(self._begun_since(tp, now))) for tp in at})
+
+    def _begun_since(self, tp: TP, now: int) -> int:
+        """The time (ms) before which nothing was emitted in this partition that a replay would emit again."""
+        ticks = (begun_at for (_, partition), begun_at in self.ticks.items() if partition == tp.partition)
+        return min(self.acks[tp].begun_since(now), min(ticks, default=now))
 
     def _finished(self, everything: bool) -> dict[TP, int]:
         """The offsets to commit; with ``everything`` also of partitions where none has changed."""
@@ -260,7 +269,7 @@ class Consumer(driver.Consumer):
         Chunks not begun were dropped with the streams' queues; they stay before the commit and come again.
         """
         end = monotonic() + DRAIN_LIMIT
-        while any(queue.started for queue in self.acks.values()) and monotonic() < end:  # noqa: ASYNC110 - an event would cost the hot path
+        while (self.ticks or any(queue.started for queue in self.acks.values())) and monotonic() < end:  # noqa: ASYNC110 - an event would cost the hot path
             await asyncio.sleep(0.005)
         await self._commit_clean()
         self.acks.clear()

@@ -71,6 +71,11 @@ class Output:
             self._writes.append((held, held.stage(rows)))
         self._rows.clear()
 
+    @property
+    def caused(self) -> bool:
+        """Whether anything was emitted or written."""
+        return bool(self._batches or self._writes)
+
     def discard(self) -> None:
         """Forget what the record at hand has written and emitted."""
         self._records.clear()
@@ -134,8 +139,13 @@ class Stage:
             if self._begin(chunk):
                 await self._handle(chunk, handler)
 
-    async def tick(self, partition: int, decide: Callable[[Output], None]) -> None:
-        """Let a stage act on time: ``decide`` sees the partition's rows as a record's handler does."""
+    def tick(self, partition: int, decide: Callable[[Output], None], under_way: dict[tuple[str, int], int]) -> None:
+        """Let a stage act on time: ``decide`` sees the partition's rows as a record's handler does.
+
+        Until what it causes is settled it stands in ``under_way``, by stage and partition with its time (ms); one at a time.
+        """
+        if (self.name, partition) in under_way:
+            return
         out = Output(self._emitter, partition, now_ms())
         try:
             decide(out)
@@ -144,7 +154,15 @@ class Stage:
             log.exception("%s: tick of partition %d failed", self.name, partition)
             return
         out.accept()
-        await self._settle(out)
+        if out.caused:
+            under_way[self.name, partition] = out.now
+            self._spawn(self._settle_tick(out, partition, under_way))
+
+    async def _settle_tick(self, out: Output, partition: int, under_way: dict[tuple[str, int], int]) -> None:
+        try:
+            await self._settle(out)
+        finally:
+            del under_way[self.name, partition]
 
     def _begin(self, chunk: Chunk) -> bool:
         if self._is_current(chunk):

@@ -1,7 +1,7 @@
 """One installation for all tests here; each brings its own requests and numbers, and leaves providers and workers as it found them."""
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import fields
 from uuid import uuid4
 
@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer
 from inm.demo.installation import Installation
 from inm.demo.smsc import Behaviour
 from inm.demo.smtp import Behaviour as MailBehaviour
+from tests.support.lab import Lab
 from tests.support.load import Books
 from tests.support.tap import Tap
 
@@ -30,7 +31,7 @@ async def everything(kafka: str) -> AsyncIterator[Installation]:
     """An installation on the broker that all tests share."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("INM_BROKER", kafka)
-        async with Installation() as installation:
+        async with Lab() as installation:
             yield installation
 
 
@@ -77,6 +78,12 @@ async def producer(installation: Installation) -> AsyncIterator[AIOKafkaProducer
 def phone() -> str:
     """A number that no other test uses."""
     return f"+39340{next(_numbers):07}"
+
+
+@pytest.fixture
+def phones() -> Callable[[], str]:
+    """Numbers that no other test uses."""
+    return lambda: f"+39340{next(_numbers):07}"
 
 
 @pytest.fixture

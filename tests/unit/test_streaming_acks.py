@@ -93,3 +93,21 @@ def test_a_record_fetched_twice_is_a_defect() -> None:
     queue.add(chunk(3, 4))
     with pytest.raises(ValueError, match="twice"):
         queue.add(chunk(4, 5))
+
+
+def test_what_a_dead_owner_began_stays_doubtful_until_it_is_finished() -> None:
+    """A takeover that is itself interrupted must not leave the partition clean: its successor still has to ask."""
+    queue = AckQueue(committed=5, suspect_until=7, suspect_since=1_000)
+    assert queue.begun_since(9_000) == 1_000
+    assert not queue.clean
+    first, second = chunk(5), chunk(6)
+    for each in (first, second):
+        each.begun_at = 8_000
+        queue.add(each)
+    first.done = True
+    queue.committed = queue.committable()
+    assert queue.begun_since(9_000) == 1_000
+    second.done = True
+    queue.committed = queue.committable()
+    assert queue.begun_since(9_000) == 9_000
+    assert queue.clean

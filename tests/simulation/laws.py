@@ -1,0 +1,132 @@
+"""What must hold when a world is at rest, whatever happened in it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from inm.core.edr import Edr
+from inm.core.ids import delivery_id
+from inm.core.journey import HELD
+from inm.core.records import Dead, Outcome
+from inm.core.results import Result
+from inm.topics import DEAD, EDR, OUTCOMES, RECEIPTS, requests
+from tests.simulation.loop import START
+from tests.simulation.provider import Submit
+from tests.simulation.world import World
+
+_edr = msgspec.json.Decoder(Edr).decode
+_outcome = msgspec.json.Decoder(Outcome).decode
+_dead = msgspec.json.Decoder(Dead).decode
+
+
+def broken(world: World) -> list[str]:
+    """Each broken law, in a sentence."""
+    edrs = [_edr(record.value) for record in _records(world, EDR)]
+    laws = (_nothing_raised, _at_rest, _tables_are_their_changelogs, _dead_letters, _each_retry_is_made)
+    return [sentence for law in laws for sentence in law(world)] + [*_one_end(world, edrs), *_submits(world, edrs)]
+
+
+def _records(world: World, topic: str) -> Iterator[Any]:
+    for name, partition in sorted(world.broker.logs):
+        if name == topic:
+            yield from world.broker.logs[name, partition].records
+
+
+def _nothing_raised(world: World) -> Iterator[str]:
+    yield from world.loop.failures()
+
+
+def _at_rest(world: World) -> Iterator[str]:
+    """Nothing unacked, everything committed."""
+    live = [worker for worker in world.workers.values() if not worker.process.dead]
+    for worker in live:
+        if worker.consumer.pending:
+            yield f"{worker.name} has {worker.consumer.pending} chunks that are not acked"
+    for tp in sorted(tp for worker in live for tp in worker.consumer.held):
+        log, at = world.broker.logs[tp.topic, tp.partition], world.broker.committed.get(tp)
+        if log.offsets and (at is None or at.offset <= log.offsets[-1]):
+            yield f"{tp} is committed to {at} of {log.end}"
+
+
+def _tables_are_their_changelogs(world: World) -> Iterator[str]:
+    """Nothing half written, and a restore from nothing would give the same rows."""
+    for worker in world.workers.values():
+        if worker.process.dead:
+            continue
+        for table in worker.code.tables:
+            for number, held in table.partitions.items():
+                restored = {}
+                for record in world.broker.logs[table.changelog, number].records:
+                    restored[record.key] = record.value
+                restored = {key: value for key, value in restored.items() if value is not None}
+                if held._overlay or held._queue:
+                    yield f"{worker.name}: {table.name}[{number}] has rows that are not written"
+                if held.database.rows != restored:
+                    yield f"{worker.name}: {table.name}[{number}] is not what its changelog says"
+
+
+def _dead_letters(world: World) -> Iterator[str]:
+    """Wrong requests, and receipts of submits whose answer nobody has."""
+    letters = [_dead(record.value) for record in _records(world, DEAD)]
+    decode = msgspec.json.Decoder(dict[str, Any]).decode
+    known = {decode(record.value)["provider_id"] for record in _records(world, RECEIPTS) if b'"submission"' in record.value}
+    origins = {(letter.topic, letter.partition, letter.offset) for letter in letters if letter.topic == requests("acme")}
+    if len(origins) != world.refused:
+        yield f"{len(origins)} dead requests instead of {world.refused}"
+    for letter in letters:
+        if letter.topic == requests("acme"):
+            continue
+        orphan = letter.topic == RECEIPTS and letter.reason == "unknown-receipt" and letter.value is not None
+        if not (orphan and decode(letter.value or "{}")["provider_id"] not in known):
+            yield f"dead letter from {letter.stage}: {letter.reason}, {letter.detail}"
+
+
+def _each_retry_is_made(world: World) -> Iterator[str]:
+    """What dispatch has said it will offer again has an answer of its own, unless its time ended before."""
+    outcomes = [_outcome(record.value) for record in _records(world, OUTCOMES)]
+    answered = {(outcome.delivery, outcome.offer) for outcome in outcomes if outcome.answer}
+    expires = {submit.delivery.id: submit.delivery.expires for submit in world.providers.submits}
+    for outcome in outcomes:
+        if outcome.answer is None or outcome.retry_at is None or outcome.retry_at + 8000 > expires.get(outcome.delivery, 0):
+            continue
+        held = outcome.answer.result in HELD
+        again = delivery_id(outcome.notification, outcome.step, outcome.attempt + (not held))
+        if (again, outcome.offer + 1 if held else 0) not in answered:
+            yield f"{again} was to be tried at {outcome.retry_at / 1000 - START:.3f}, and never was"
+
+
+def _one_end(world: World, edrs: list[Edr]) -> Iterator[str]:
+    finals = Counter(edr.notification for edr in edrs if edr.final)
+    for notification in sorted(world.expected):
+        if finals[notification] != 1:
+            yield f"{notification} has {finals[notification]} final EDRs"
+    strangers = {edr.notification for edr in edrs} - world.expected
+    if strangers:
+        yield f"EDRs of notifications that nobody asked for: {sorted(strangers)}"
+    for identity, count in Counter(edr.id for edr in edrs).items():
+        if count > 1:
+            yield f"{count} EDRs {identity}"
+
+
+def _submits(world: World, edrs: list[Edr]) -> Iterator[str]:
+    """A second submit only by policy or after a death, and never unmarked."""
+    taken: dict[str, list[Submit]] = defaultdict(list)
+    for submit in world.providers.submits:
+        taken[submit.delivery.id.rpartition(".")[0]] += [submit] if submit.taken else []
+    marked = Counter(f"{edr.notification}.{edr.step}" for edr in edrs if edr.redelivered or edr.duplicate)
+    for step, submits in taken.items():
+        resent = sum(submit.answer.result is Result.UNKNOWN for submit in submits)
+        again = len(submits) - 1
+        if again > 0 and submits[0].delivery.on_unknown == "wait-for-receipt":
+            yield f"{step} was submitted {len(submits)} times, and may not be sent again"
+        elif again > marked[step] + resent:
+            yield f"{step} was submitted {len(submits)} times, {marked[step]} of them marked, {resent} of them by policy"
+        if again > resent and not world.died:
+            yield f"{step} was submitted {len(submits)} times, and nobody died"
+    if not world.died and any(edr.redelivered for edr in edrs):
+        yield "EDRs are marked as redelivered, and nobody died"
+    for edr in edrs:
+        if edr.event == "delivered" and not taken[f"{edr.notification}.{edr.step}"]:
+            yield f"{edr.id} says delivered, and no provider took it"

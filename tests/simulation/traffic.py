@@ -1,0 +1,60 @@
+"""What producers send: every scenario, repeated requests, waiting ones, wrong ones."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+import msgspec
+
+from tests.simulation.loop import START
+
+SCENARIOS = ("otp", "welcome", "letter", "chain")
+POISON = (b"", b"{", b'{"scenario": "otp"}', b'{"scenario": "nothing", "to": {"user": "u"}}', b"\xff\xfe")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A record on the request topic, ``pause`` seconds after the one before."""
+
+    value: bytes
+    partition: int
+    pause: float
+    hole: bool
+
+
+def traffic(random: Random, partitions: int) -> Iterator[Sent]:
+    """10 to 30 requests in a few seconds, or bursts of them."""
+    asked: list[bytes] = []
+    burst = random.random() < 0.3
+    for number in range(random.randint(10, 30)):
+        chance = random.random()
+        if asked and chance < 0.15:
+            value = random.choice(asked)
+        elif chance < 0.2:
+            value = random.choice(POISON)
+        else:
+            value = msgspec.json.encode(_request(random, number))
+            asked.append(value)
+        pause = 0.0 if burst and random.random() < 0.8 else random.random() * 0.6
+        yield Sent(value, random.randrange(partitions), pause, random.random() < 0.05)
+
+
+def _request(random: Random, number: int) -> dict[str, Any]:
+    request: dict[str, Any] = {"scenario": random.choice(SCENARIOS), "request_id": f"r{number}", "fields": {"code": str(number)}}
+    request["to"] = _recipient(random) if random.random() < 0.9 else [_recipient(random) for _ in range(random.randint(2, 4))]
+    if random.random() < 0.1:
+        due = START + random.random() * 25
+        request["at"] = datetime.fromtimestamp(due, UTC).isoformat()
+    if random.random() < 0.05:
+        request["fields"] = {}
+    return request
+
+
+def _recipient(random: Random) -> dict[str, str]:
+    number = random.randrange(12)
+    to = {"user": f"u{number}", "phone": f"+3933311122{number:02}", "email": f"u{number}@customer.example"}
+    if random.random() < 0.15:
+        del to[random.choice(("phone", "email"))]
+    return to

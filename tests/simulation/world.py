@@ -1,0 +1,262 @@
+"""One simulated installation: workers, broker, providers, traffic and faults, all by one seed."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, NoReturn
+from unittest.mock import patch
+
+from inm.core.requests import InvalidRequestError, expand, parse
+from inm.topics import DELIVERIES, EDR, NOTIFICATIONS, OUTCOMES, requests
+from tests.simulation.broker import Broker, Group
+from tests.simulation.code import codes
+from tests.simulation.disk import Disks, Folder
+from tests.simulation.loop import PROCESS, START, Gone, Process, VirtualLoop
+from tests.simulation.provider import Providers, Route
+from tests.simulation.traffic import Sent, traffic
+from tests.simulation.worker import SESSION, Worker
+
+MOST_STEPS = 3_000_000
+LONGEST = 3600.0
+"""Steps and virtual seconds after which a world that has not come to rest never will."""
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What may go wrong in a world. Nothing of it, and every message goes out once and unmarked."""
+
+    crashes: int = 0
+    handovers: int = 0
+    workers: int = 1
+    rough: float = 0.0
+    slow: float = 0.0
+    narrow: bool = False
+    """Topics take small batches only."""
+    freezes: int = 0
+    """A worker stands still, perhaps for longer than its session, and goes on."""
+    disks: bool = False
+    """Folders get lost, or old ones come back, while a worker is down."""
+
+    @classmethod
+    def of(cls, random: Random) -> "Faults":
+        kind = random.choice(("calm", "crash", "crash", "handover", "storm", "storm"))
+        return cls(
+            crashes=random.randint(1, 4) if kind in ("crash", "storm") else 0,
+            handovers=random.randint(1, 3) if kind in ("handover", "storm") else 0,
+            workers=1 if kind == "crash" and random.random() < 0.5 else random.randint(1, 3),
+            rough=random.choice((0.0, 0.1, 0.4)),
+            slow=random.choice((0.0, 0.02, 0.2)),
+            narrow=random.random() < 0.2,
+            freezes=random.randint(0, 2) if kind == "storm" else 0,
+            disks=kind == "storm" and random.random() < 0.5,
+        )
+
+
+@dataclass
+class World:
+    """What the laws look at."""
+
+    seed: int
+    tracing: bool = False
+    lines: list[str] = field(default_factory=list)
+    workers: dict[str, Worker] = field(default_factory=dict)
+    died: int = 0
+    expected: set[str] = field(default_factory=set)
+    """Notifications that were asked for."""
+    refused: int = 0
+    """Records that are no requests."""
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.seed)
+        self.faults = Faults.of(self.random)
+        self.partitions = self.random.randint(2, 4)
+        self.loop = VirtualLoop()
+        self.broker = Broker(self.loop, self.random, self.trace)
+        self.broker.slow = self.faults.slow
+        self.group = Group(self.broker, SESSION)
+        self.providers = Providers(self.loop, self.random, self.trace, self.faults.rough)
+        self.disks = Disks()
+        self._images: dict[str, dict[Any, Folder]] = {}
+        if self.faults.narrow:
+            self.broker.limits = dict.fromkeys((EDR, OUTCOMES, NOTIFICATIONS, *DELIVERIES), 2500)
+
+    def trace(self, line: str) -> None:
+        if self.tracing:
+            process = PROCESS.get()
+            self.lines.append(f"{self.loop.now - START:9.4f} {process.name if process else '-':3} {line}")
+
+    # -- running --------------------------------------------------------------------------------------
+
+    def run(self) -> "World":
+        """Until everything is at rest: read, finished, committed, and nothing waits for its time."""
+        with self._in_place():
+            self.loop.create_task(self._direct())
+            while self.loop.advance(self._rest):
+                if self.loop.steps > MOST_STEPS or self.loop.now - START > LONGEST:
+                    self.loop.errors.append("the world does not come to rest")
+                    break
+        return self
+
+    @contextmanager
+    def _in_place(self) -> Iterator[None]:
+        """Virtual time, disks in memory, and an end of a process that ends this one's."""
+        asyncio._set_running_loop(self.loop)
+        try:
+            with (
+                patch("inm.streaming.chunks.time_ns", self._time_ns),
+                patch("inm.streaming.consumer.monotonic", self.loop.time),
+                patch("inm.streaming.tables.Database", self.disks.open),
+                patch("inm.streaming.stage.leave", self._leave),
+                patch("inm.streaming.assignment.leave", self._leave),
+            ):
+                yield
+        finally:
+            asyncio._set_running_loop(None)
+
+    def _time_ns(self) -> int:
+        process = PROCESS.get()
+        return int((self.loop.now + (process.skew if process else 0.0)) * 1e9)
+
+    def _leave(self, code: int, why: str) -> NoReturn:
+        process = PROCESS.get()
+        assert process is not None
+        self.trace(f"leaves with {code}: {why}")
+        if not self.broker.failing:
+            self.loop.errors.append(f"{process.name} left with {code}: {why}")
+        process.kill()
+        raise Gone(why)
+
+    def _rest(self, timer: float) -> float | None:
+        """When something will happen next, if nothing is happening now."""
+        live = [worker for worker in self.workers.values() if not worker.process.dead]
+        if self.loop.now - self.broker.changed_at < 0.25:
+            return None
+        if not all(worker.ready and not worker.consumer.behind for worker in live):
+            return None
+        dues = [worker.next_due() for worker in live]
+        due = min((due for due in dues if due is not None), default=float("inf"))
+        return None if due <= self.loop.now else min(timer, due)
+
+    # -- what happens ---------------------------------------------------------------------------------
+
+    async def _direct(self) -> None:
+        for number in range(self.faults.workers):
+            self._start(number)
+        happening = [self._traffic()]
+        happening += [self._crash() for _ in range(self.faults.crashes)]
+        happening += [self._freeze() for _ in range(self.faults.freezes)]
+        happening += [self._hand_over() for _ in range(self.faults.handovers)]
+        await asyncio.gather(*happening)
+        for number in range(self.faults.workers):
+            if number == 0 or self.random.random() < 0.7:
+                self._start(number)
+
+    def _start(self, number: int) -> None:
+        """Start worker ``number``, unless it runs."""
+        name = f"w{number + 1}"
+        if name in self.workers and not self.workers[name].process.dead:
+            return
+        process = Process(name, skew=self.random.uniform(-0.9, 0.9))
+        routes = {"smsc-1": Route(self.providers, process, "sms"), "smtp-1": Route(self.providers, process, "email")}
+        code = codes()[number]
+        code.app.chunk_limits.update(dict.fromkeys(DELIVERIES, self.random.choice((1, 2, 5, 50))))
+        self.trace(f"start {name}")
+        self.workers[name] = Worker(code, process, self.broker, self.group, routes, self.partitions)
+        self.workers[name].start()
+
+    async def _crash(self) -> None:
+        """Kill a worker between two steps of its own, some time later start it again."""
+        await asyncio.sleep(0.2 + self.random.random() * 14)
+        live = [worker for worker in self.workers.values() if not worker.process.dead and worker.process.fuse is None]
+        if not live:
+            return
+        worker = self.random.choice(live)
+        dead = self.loop.create_future()
+        on_death = worker.process.on_death
+
+        def died() -> None:
+            on_death()
+            self.died += 1
+            self.trace(f"{worker.name} is dead")
+            dead.set_result(None)
+
+        worker.process.on_death = died
+        worker.process.fuse = self.random.choice((0, 10, 100, 1000)) + self.random.randint(0, 100)
+        await dead
+        self._spoil(worker.name)
+        await asyncio.sleep(0.1 + self.random.random() * self.random.choice((0.5, 8)))
+        self._start(int(worker.name[1:]) - 1)
+
+    def _spoil(self, name: str) -> None:
+        if not self.faults.disks:
+            return
+        match self.random.choice(("keep", "lose", "old")):
+            case "lose":
+                self.disks.lose(name)
+            case "old" if name in self._images:
+                self.disks.lose(name)
+                self.disks.folders.update(self._images.pop(name))
+        self._images.setdefault(name, self.disks.image(name))
+
+    async def _freeze(self) -> None:
+        await asyncio.sleep(0.2 + self.random.random() * 14)
+        live = [worker for worker in self.workers.values() if not worker.process.dead and worker.process.fuse is None]
+        if live:
+            worker = self.random.choice(live)
+            worker.process.frozen = True
+            self.died += 1  # others may take it for dead
+            self.group.lost(worker)
+            self.trace(f"{worker.name} is frozen")
+            await asyncio.sleep(self.random.random() * 2 * SESSION)
+            self.trace(f"{worker.name} goes on")
+            if self.group.members.get(worker.name) is worker:
+                worker.silent_since = self.loop.now
+            self.loop.thaw(worker.process)
+
+    async def _hand_over(self) -> None:
+        """Stop a worker as SIGTERM does, or start one more."""
+        await asyncio.sleep(0.2 + self.random.random() * 14)
+        live = [worker for worker in self.workers.values() if worker.ready and not worker.process.dead and worker.process.fuse is None]
+        if len(live) == 1 or (live and self.random.random() < 0.5):
+            worker = self.random.choice(live)
+            self.trace(f"stop {worker.name}")
+            worker.process.fuse = 1 << 60  # nobody else's victim from now on
+            stopped = self.loop.start(worker.process, worker.stop())
+            while not (stopped.done() or worker.process.dead):
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(self.random.random() * 3)
+            self._start(int(worker.name[1:]) - 1)
+        else:
+            self._start(self.random.randrange(3))
+
+    async def _traffic(self) -> None:
+        """Requests, some of them twice, some of them none; ``expected`` are the notifications that they ask for."""
+        catalogue = codes()[0].app.catalogue
+        for sent in traffic(self.random, self.partitions):
+            await asyncio.sleep(sent.pause)
+            offset = self._produce(sent)
+            try:
+                request = parse(sent.value, "acme", catalogue)
+            except InvalidRequestError:
+                self.refused += 1
+            else:
+                place = f"{requests('acme')}/{sent.partition}/{offset}"
+                self.expected.update(item.id for item in expand(request, "acme", place, 0, self.partitions))
+
+    def _produce(self, sent: Sent) -> int:
+        if sent.hole:
+            self.broker.hole(requests("acme"), sent.partition)
+        now = int(self.loop.now * 1000)
+        return self.broker.append(requests("acme"), sent.partition, [(None, sent.value, now)], kind=1)
+
+
+def simulate(seed: int, *, tracing: bool = False, judge: Callable[[World], list[str]]) -> tuple[World, list[str]]:
+    """Run a seed; what it breaks of the laws."""
+    world = World(seed, tracing).run()
+    try:
+        return world, judge(world)
+    finally:
+        world.loop.close()
+
