@@ -1,11 +1,13 @@
 """The ``inm`` command. Data goes to stdout, talk to stderr; each subcommand is loaded when it is asked for."""
 
+import logging
 import sys
 from importlib import import_module
 
 import click
 
 from inm import __version__
+from inm.cli.logs import quieten
 from inm.core.faults import MisconfiguredError
 
 COMMANDS = {
@@ -50,6 +52,7 @@ def group() -> None:
 
 def main() -> None:
     """Entry point: a wrong configuration is a sentence, not a traceback."""
+    quieten(logging.CRITICAL)
     try:
         group(prog_name="inm")
     except MisconfiguredError as error:

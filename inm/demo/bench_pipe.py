@@ -30,7 +30,7 @@ SIZES = {
     OUTBOX: 170,
     SCHEDULE: 393,
 } | dict.fromkeys(SMS, 550)
-"""Mean bytes of a record, key and value, over 1 237 notifications of the bench's load that a worker made; they stay, as a yardstick does."""
+"""Mean bytes of a record, key and value, over 1 237 notifications of this load by a worker; they stay, as a yardstick does."""
 
 BINDS, WINDOW = 2, 50
 LINGER, BATCH = 0.010, 512 * 1024

@@ -42,7 +42,7 @@ class Output:
         self._records: list[tuple[str, int, bytes | None, bytes | None]] = []
         self._rows: dict[Table, dict[bytes, bytes | None]] = {}
         self._batches: dict[Batch, None] = {}
-        self._writes: list[tuple[TablePartition, WriteSet]] = []
+        self._writes: dict[TablePartition, WriteSet] = {}
 
     def emit(self, topic: str, key: bytes | None, value: bytes | None, partition: int | None = None) -> None:
         """Send a record on; to the same partition number unless told otherwise (user-keyed topics are co-partitioned)."""
@@ -68,7 +68,7 @@ class Output:
         self._records.clear()
         for table, rows in self._rows.items():
             held = table[self.partition]
-            self._writes.append((held, held.stage(rows)))
+            self._writes[held] = held.stage(rows, self._writes.get(held))
         self._rows.clear()
 
     @property
@@ -92,9 +92,9 @@ class Output:
         """Outputs first, then state. Raises what the broker refused."""
         for batch in self._batches:
             await batch.acked
-        for held, writes in self._writes:
+        for held, writes in self._writes.items():
             held.release(writes)
-        for _, writes in self._writes:
+        for writes in self._writes.values():
             await writes.written
 
 

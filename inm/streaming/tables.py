@@ -131,12 +131,17 @@ class TablePartition:
             if end is None or key < end:
                 yield key, self._overlay[key][1]  # type: ignore[misc]
 
-    def stage(self, rows: dict[bytes, bytes | None]) -> WriteSet:
-        """Make rows visible now; they become durable by :meth:`release`, in the order of staging."""
-        writes = WriteSet(rows, asyncio.get_running_loop().create_future())
+    def stage(self, rows: dict[bytes, bytes | None], writes: WriteSet | None = None) -> WriteSet:
+        """Make rows visible now; they become durable by :meth:`release`, in the order of staging.
+
+        ``writes`` is the set that the same chunk has begun: it gets the rows, if nothing else was staged since.
+        """
+        if writes is None:
+            writes = WriteSet({}, asyncio.get_running_loop().create_future())
+            self._queue.append(writes)
+        writes.rows.update(rows)
         for key, value in rows.items():
             self._overlay[key] = (writes, value)
-        self._queue.append(writes)
         return writes
 
     def release(self, writes: WriteSet) -> None:

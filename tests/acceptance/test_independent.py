@@ -22,7 +22,7 @@ def requests(run: str) -> dict[str, dict[str, Any]]:
         for language in ("it", "ru"):
             to = {"phone": f"+3935{'it ru'.index(language)}{number:07}", "language": language}
             asked[f"{run}-otp-{language}-{number}"] = {"scenario": "otp", "to": to, "fields": {"code": f"{number:06}"}}
-        prices = {"call": 0.19, "sms": 0.06, "data": 0.002, "included": 1000 + number}
+        prices = {"call": 0.19, "sms": 0.06, "data": 3.5, "included": 1000 + number}
         to = {"phone": f"+39356{number:07}", "language": "ru"}
         asked[f"{run}-roaming-{number}"] = {"scenario": "roaming-welcome", "to": to, "fields": {"country": "Франция", **prices}}
         invoice = {"invoice": f"2026-{number}", "amount": 1234.5, "due": "2026-12-15", "link": "https://acme.example/i", "name": "Ольга Петрова"}
@@ -61,7 +61,8 @@ async def test_every_request_of_a_stranger_reaches_strangers(installation: Insta
         ]
         assert told[f"39353{number:07}"] == [f"{number:06} — ваш код Acme Mobile, 5 мин. Никому не сообщайте."]
         assert told[f"39356{number:07}"] == [
-            "Добро пожаловать! Вы в роуминге: Франция. X"
+            "Добро пожаловать! Вы в роуминге: Франция. Звонки 0,19 €/мин, SMS 0,06 €, интернет 3,50 € за ГБ. "
+            f"Без доплаты вам доступно ещё 1\xa0{number:03} МБ. Экстренный вызов: 112. Бесплатная поддержка Acme: +39 190 0190."
         ]
     for number in range(FAMILY):
         assert told[f"39357{number:07}"][0].startswith("777777 is your Acme Mobile code")

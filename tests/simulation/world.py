@@ -18,8 +18,8 @@ from tests.simulation.provider import Providers, Route
 from tests.simulation.traffic import Sent, traffic
 from tests.simulation.worker import SESSION, Worker
 
-MOST_STEPS = 3_000_000
-LONGEST = 3600.0
+MOST_STEPS = 200_000
+LONGEST = 600.0
 """Steps and virtual seconds after which a world that has not come to rest never will."""
 
 
