@@ -28,6 +28,7 @@ class Census:
         self.latencies: list[int] = []
         self._seen: set[str] = set()
         self._accepted: set[str] = set()
+        self._done: set[str] = set()
         self._ended: dict[str, str] = {}
         self.double_ends = 0
 
@@ -51,6 +52,7 @@ class Census:
             self.double_ends += edr.notification in self._ended
             self._ended[edr.notification] = edr.id
             self.final[edr.event] += 1
+            self._done.add(edr.request_id or "")
 
     def _submitted(self, edr: Edr) -> None:
         self.mails += edr.channel == "email"
@@ -65,6 +67,11 @@ class Census:
     @property
     def accepted(self) -> int:
         return len(self._accepted)
+
+    @property
+    def missing(self) -> list[str]:
+        """Requests that have no final EDR."""
+        return sorted(self.requested.keys() - self._done)
 
     @property
     def ended(self) -> int:

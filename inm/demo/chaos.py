@@ -1,12 +1,13 @@
 """``inm chaos``."""
 
 import asyncio
+import contextlib
 import json
 import secrets
 import sys
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import IO, Any
 
 import click
 from rich.console import Console
@@ -34,13 +35,17 @@ talk = Console(stderr=True)
     "--fault", "names", multiple=True, type=click.Choice(list(FAULTS)), help="Only these, each once and in this order; else by chance."
 )
 @click.option("--limit", default=240.0, show_default=True, help="Seconds to wait afterwards for the last final EDR.")
+@click.option("--edrs", type=click.Path(dir_okay=False, path_type=Path), help="Keep every EDR of the run in this file, one a line.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the ledger as JSON to this file.")
-def command(seed: int, seconds: float, rate: float, workers: int, names: tuple[str, ...], limit: float, report: Path | None) -> None:
+def command(
+    seed: int, seconds: float, rate: float, workers: int, names: tuple[str, ...], limit: float, edrs: Path | None, report: Path | None
+) -> None:
     """Break everything while traffic runs, mend it, and compare what went in with what came out.
 
     Exit code 1 if anything is missing, ended twice, or was submitted twice without an EDR that says so.
     """
-    found = asyncio.run(_run(seed, seconds, rate, workers, names, limit))
+    with edrs.open("wb") if edrs else contextlib.nullcontext() as file:
+        found = asyncio.run(_run(seed, seconds, rate, workers, names, limit, file))
     text = json.dumps(found, indent=2)
     click.echo(text)
     if report:
@@ -48,7 +53,9 @@ def command(seed: int, seconds: float, rate: float, workers: int, names: tuple[s
     sys.exit(1 if found["missing"] or found["double_ends"] or found["double"] > found["double_explained"] else 0)
 
 
-async def _run(seed: int, seconds: float, rate: float, workers: int, names: tuple[str, ...], limit: float) -> dict[str, Any]:
+async def _run(
+    seed: int, seconds: float, rate: float, workers: int, names: tuple[str, ...], limit: float, file: IO[bytes] | None
+) -> dict[str, Any]:
     installation = Installation(seed=seed)
     installation.smsc.behaviour = Behaviour(receipt_delay=0.5)
     async with installation:
@@ -56,6 +63,8 @@ async def _run(seed: int, seconds: float, rate: float, workers: int, names: tupl
         await asyncio.gather(*(installation.start_worker(f"worker-{number}") for number in range(1, workers + 1)))
         run, marks, books = Run(installation, secrets.token_hex(4), seed), ledger.Marks(), ledger.Books(installation.smsc)
         run.listeners.append(marks.add)
+        if file:
+            run.listeners.append(lambda edr: file.writelines((edr, b"\n")))
         await run.start()
         enough = asyncio.Event()
         sending = asyncio.create_task(run.send_until(enough, rate))

@@ -89,6 +89,7 @@ def report(
         "sent": len(census.requested),
         "final": dict(census.final),
         "missing": len(census.requested) - census.ended,
+        "missing_requests": census.missing[:20],
         "double": sum(copies for _, copies, _ in double),
         "double_explained": sum(copies for _, copies, explained in double if explained),
         "unexplained": [notification for notification, _, explained in double if not explained][:20],

@@ -16,6 +16,9 @@ from faust.types import TP
 from inm.streaming.emitter import MAX_BATCH
 from tests.simulation.loop import Process, VirtualLoop
 
+IN_FLIGHT = 0.2
+"""Seconds after a process's death in which the broker may still take what it sent: before its successor can have started."""
+
 Item = tuple[bytes | None, bytes | None, int]
 """Key, value and the producer's time (ms)."""
 
@@ -135,7 +138,7 @@ class Producer:
 
     def _arrive(self, answer: Any, topic: str, partition: int, sequence: int, items: list[Item]) -> None:
         broker = self._broker
-        if self._process.dead and broker.random.random() < 0.5:
+        if self._process.dead and (broker.random.random() < 0.5 or broker.loop.now - self._process.died_at > IN_FLIGHT):
             return
         settle: Callable[[], None]
         try:

@@ -121,8 +121,8 @@ def _submits(world: World, edrs: list[Edr]) -> Iterator[str]:
         again = len(submits) - 1
         if again > 0 and submits[0].delivery.on_unknown == "wait-for-receipt":
             yield f"{step} was submitted {len(submits)} times, and may not be sent again"
-        elif again > marked[step] + resent:
-            yield f"{step} was submitted {len(submits)} times, {marked[step]} of them marked, {resent} of them by policy"
+        elif again > resent and not marked[step]:
+            yield f"{step} was submitted {len(submits)} times, none of them marked, {resent} of them sent again by policy"
         if again > resent and not world.died:
             yield f"{step} was submitted {len(submits)} times, and nobody died"
     if not world.died and any(edr.redelivered for edr in edrs):

@@ -27,6 +27,7 @@ class Process:
     """Steps after which it is killed, if it is."""
     on_death: Callable[[], None] = lambda: None
     dead: bool = False
+    died_at: float = 0.0
     frozen: bool = False
     held: "list[Handle]" = field(default_factory=list)
     """What it would have run while it was frozen."""
@@ -34,6 +35,7 @@ class Process:
     def kill(self) -> None:
         if not self.dead:
             self.dead = True
+            self.died_at = asyncio.get_running_loop().time()
             self.on_death()
 
 

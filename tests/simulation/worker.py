@@ -255,7 +255,7 @@ class Worker:
         """Join the group again when it has gone on without us, as the next heartbeat would tell."""
         while not self.should_stop:
             await self.broker.loop.pulse(0.5)
-            if self.group.members and self.group.members.get(self.name) is not self and self.consumer.held:
+            if self.group.members.get(self.name) is not self and self.consumer.held:
                 self.member_of = -1
                 self.group.join(self)
 

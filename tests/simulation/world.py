@@ -186,7 +186,7 @@ class World:
         worker.process.fuse = self.random.choice((0, 10, 100, 1000)) + self.random.randint(0, 100)
         await dead
         self._spoil(worker.name)
-        await asyncio.sleep(0.1 + self.random.random() * self.random.choice((0.5, 8)))
+        await asyncio.sleep(0.3 + self.random.random() * self.random.choice((0.5, 8)))
         self._start(int(worker.name[1:]) - 1)
 
     def _spoil(self, name: str) -> None:
