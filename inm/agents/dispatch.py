@@ -62,8 +62,9 @@ async def dispatch(chunk: Chunk, out: Output) -> None:
         if answered:
             _follow_up(delivery, answered, out)
             continue
-        delivery.redelivered = record.offset < chunk.suspect_until and emitted.begun(record)
-        if delivery.redelivered and delivery.on_unknown == "wait-for-receipt":
+        doubtful = record.offset < chunk.suspect_until and emitted.begun(record)
+        delivery.redelivered |= doubtful
+        if doubtful and delivery.on_unknown == "wait-for-receipt":
             receipts = delivery.route in app.routes and app.routes[delivery.route].receipts
             _answered(delivery, _NOBODY_KNOWS, receipts, now_ms(), out)
         else:
@@ -168,7 +169,6 @@ def _retry(delivery: Delivery, result: Result, due: int, out: Output) -> None:
         id=delivery_id(delivery.notification, delivery.step, attempt),
         attempt=attempt,
         offer=delivery.offer + 1 if held else 0,
-        redelivered=False,
     )
     name = offer_id(again.id, again.offer)
     topic = topics.deliveries(delivery.channel, delivery.lane)

@@ -21,7 +21,13 @@ from inm.cli.supervise import supervise
 )
 @click.option("--http-port", type=click.IntRange(0, 65535), help="Port of the API, health and metrics.")
 @click.option("--create-topics/--no-create-topics", default=True, show_default=True, help="Create missing topics at the start.")
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="From which level on log lines are written.",
+)
 @click.option("--supervise", "supervised", is_flag=True, help="Start the worker again when it ends itself.")
 def command(worker_id: str | None, http_port: int | None, create_topics: bool, log_level: str, supervised: bool) -> None:
     """Run a worker: all stages, the API and the connections to the providers.

@@ -121,7 +121,7 @@ class Breaker:
 
     async def smsc_down(self) -> None:
         """The SMSC is away and comes back on the same port."""
-        await self.installation.smsc.stop()
+        await self.installation.smsc.leave()
         await self.rest(3, 10)
         await self.installation.smsc.start()
 

@@ -77,7 +77,7 @@ class StreamingApp(faust.App):
         """``brokers`` are host:port; ``client`` are aiokafka's security options; ``worker`` is the static member id."""
         self.brokers = brokers
         self.client = client
-        self.emitter = Emitter()
+        self.emitter = Emitter(may_send=self._may_send, epoch=lambda: self.consumer_generation_id)
         self.chunk_limits: dict[str, int] = {}
         self.ticks: list[tuple[Stage, Tick]] = []
         self.openers: list[Stopper] = []
@@ -201,6 +201,10 @@ class StreamingApp(faust.App):
         if topic == dead.TOPIC:
             raise RuntimeError(f"a dead letter was refused: {words}")
         await self.emitter.send(dead.TOPIC, 0, *dead.refused(topic, key, value, words, now_ms()))
+
+    def _may_send(self) -> bool:
+        """Not while others may have taken this worker's partitions over without its knowing."""
+        return not self.ready or cast(Consumer, self.consumer).lease
 
     def _is_current(self, chunk: Chunk) -> bool:
         return cast(Consumer, self.consumer).flow_active and chunk.generation == self.consumer_generation_id

@@ -13,6 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
     InvalidTopicError,
+    KafkaError,
     MessageSizeTooLargeError,
     PolicyViolationError,
     RecordListTooLargeError,
@@ -39,6 +40,10 @@ Refused = Callable[[str, bytes | None, bytes | None, str], Awaitable[None]]
 """Takes over a record that the broker refused: topic, key, value and its words. Raises if it cannot."""
 
 
+class Superseded(KafkaError):  # type: ignore[misc]
+    """The batch was held back, and its assignment has ended meanwhile: what caused it is another worker's now."""
+
+
 class TooLarge(ValueError):
     """A record that the broker would refuse: the item that caused it is dead-lettered instead."""
 
@@ -49,6 +54,7 @@ class Batch:
 
     builder: Any
     acked: "asyncio.Future[int]"
+    epoch: int = 0
     records: list[tuple[bytes | None, bytes | None]] = field(default_factory=list)
     due: bool = False
 
@@ -70,8 +76,11 @@ class _Partition:
 class Emitter:
     """Emits records and says when the broker has them. Lives on one event loop."""
 
-    def __init__(self, linger: float = LINGER) -> None:
+    def __init__(self, linger: float = LINGER, may_send: Callable[[], bool] = lambda: True, epoch: Callable[[], int] = lambda: 0) -> None:
+        """``may_send`` says whether anything may be sent now; ``epoch`` is the assignment's generation."""
         self._linger = linger
+        self._may_send = may_send
+        self._epoch = epoch
         self._partitions: dict[tuple[str, int], _Partition] = {}
         self._due: set[tuple[str, int]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -113,7 +122,7 @@ class Emitter:
     def _new_batch(self) -> Batch:
         if self._producer is None:
             raise RuntimeError("the emitter is not started")
-        return Batch(self._producer.create_batch(), self._loop.create_future())
+        return Batch(self._producer.create_batch(), self._loop.create_future(), self._epoch())
 
     def _flush(self) -> None:
         self._timer = None
@@ -141,12 +150,21 @@ class Emitter:
                     lane.open = None
                 batch = lane.full.popleft()
                 try:
+                    if not self._may_send():
+                        await self._until_allowed(batch)
                     batch.acked.set_result(await self._deliver(lane, batch))
                 except Exception as error:
                     batch.acked.set_exception(error)
                     batch.acked.exception()  # whoever waits gets it; nobody waiting is no warning
         finally:
             lane.sending = False
+
+    async def _until_allowed(self, batch: Batch) -> None:
+        """A batch that was filled before this process stood still may not go out after another worker took over: :class:`Superseded`."""
+        while not self._may_send():  # noqa: ASYNC110 - time itself is waited for
+            await asyncio.sleep(0.05)
+        if batch.epoch != self._epoch():
+            raise Superseded
 
     async def _deliver(self, lane: _Partition, batch: Batch) -> int:
         """Send a batch and return the offset of its first record. If the broker refuses it, find the record that it means."""

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from inm import metrics
 from inm.streaming import dead
 from inm.streaming.chunks import Chunk, Record, now_ms
-from inm.streaming.emitter import MAX_RECORD, Batch, Emitter
+from inm.streaming.emitter import MAX_RECORD, Batch, Emitter, Superseded
 from inm.streaming.fatal import EXIT_PRODUCE, leave
 from inm.streaming.tables import Table, TablePartition, WriteSet
 
@@ -200,8 +200,8 @@ class Stage:
     async def _settle(self, out: Output) -> None:
         try:
             await out.settle()
-        except asyncio.CancelledError:
-            raise  # the assignment is over: the next owner replays
+        except (asyncio.CancelledError, Superseded):
+            raise asyncio.CancelledError from None  # the assignment is over: the next owner replays
         except Exception as error:
             leave(EXIT_PRODUCE, f"{self.name}: an output was refused: {error!r}")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from inm.streaming.emitter import MAX_RECORD, Emitter, TooLarge
+from inm.streaming.emitter import MAX_RECORD, Emitter, Superseded, TooLarge
 
 
 class Producer:
@@ -106,3 +106,31 @@ async def test_flush_waits_for_every_answer() -> None:
     assert not flushing.done()
     answer.set_result(Place(0))
     await flushing
+
+
+async def test_what_was_filled_before_a_standstill_does_not_go_out_when_others_have_taken_over() -> None:
+    producer = Producer()
+    allowed, generation = False, 1
+    out = Emitter(0.001, lambda: allowed, lambda: generation)
+    out.start(producer)  # type: ignore[arg-type]
+    stale = out.emit("t", 0, None, b"1")
+    await asyncio.sleep(0.02)
+    assert producer.sent == []
+    allowed, generation = True, 2
+    with pytest.raises(Superseded):
+        await stale.acked
+    fresh = out.emit("t", 0, None, b"2")
+    (await producer.next()).set_result(Place(0))
+    assert await fresh.acked == 0
+
+
+async def test_what_was_held_and_is_still_ours_goes_out() -> None:
+    producer = Producer()
+    allowed = False
+    out = Emitter(0.001, lambda: allowed)
+    out.start(producer)  # type: ignore[arg-type]
+    batch = out.emit("t", 0, None, b"1")
+    await asyncio.sleep(0.01)
+    allowed = True
+    (await producer.next()).set_result(Place(3))
+    assert await batch.acked == 3

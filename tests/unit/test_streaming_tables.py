@@ -21,7 +21,7 @@ class Changelog:
     def emit(self, topic: str, partition: int, key: bytes | None, value: bytes | None, *, essential: bool) -> Batch:
         assert essential
         self.records.append((key, value))
-        batch = Batch(None, asyncio.get_running_loop().create_future(), [(key, value)])
+        batch = Batch(None, asyncio.get_running_loop().create_future(), records=[(key, value)])
         self.batches.append(batch)
         return batch
 

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import random
+import secrets
 import ssl
 import struct
 import time
@@ -43,7 +44,8 @@ class Smsc:
         self.binds_accepted = 0
         self.chance = random.Random(seed)
         self._server: asyncio.Server | None = None
-        self._last_id = self.chance.randrange(10**9, 2 * 10**9)
+        # Not by the seed: a second run on the same cluster would use the first one's ids again.
+        self._last_id = secrets.randbelow(10**9) + 10**9
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -61,6 +63,10 @@ class Smsc:
         self._due.clear()
         if self._timer is not None:
             self._timer.cancel()
+        await self.leave()
+
+    async def leave(self) -> None:
+        """Break every connection and stop listening, until :meth:`start`; receipts of what it took are kept, as an SMSC does."""
         if self._server is not None:
             self._server.close()
             self.drop()
