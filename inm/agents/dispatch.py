@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 
 import faust
 import msgspec
@@ -15,6 +16,7 @@ from inm.core.records import Begun, Delivery, Outcome, Submission, Wait
 from inm.core.results import Answer, Result
 from inm.core.retry import next_attempt
 from inm.streaming.chunks import Chunk, now_ms
+from inm.streaming.room import Room
 from inm.streaming.stage import Output
 from inm.tables.emitted import emitted
 
@@ -29,7 +31,7 @@ _decode = msgspec.json.Decoder(Delivery).decode
 _encode = msgspec.json.Encoder().encode
 _lately: dict[str, None] = {}
 _generation = 0
-_turns: dict[str, asyncio.Semaphore] = {}
+_rooms: dict[str, Room] = {}
 
 
 @app.agent(app.chunks(*topics.DELIVERIES, at_most=PIECE), name="dispatch")
@@ -37,13 +39,14 @@ async def agent(stream: faust.StreamT[Chunk]) -> None:
     await stage.run_batches(stream, dispatch, turn)
 
 
-def turn(chunk: Chunk) -> asyncio.Semaphore:
-    """Chunks of one channel and lane in hand at a time: as many as its routes have a use for, so that a rebalance can drain them."""
-    if chunk.tp.topic not in _turns:
-        channel = chunk.tp.topic.split(".")[2]
+def turn(chunk: Chunk) -> AbstractAsyncContextManager[None]:
+    """Deliveries of one channel and lane in hand at a time: as many as its routes have a use for, so that a rebalance can drain them."""
+    topic = chunk.tp.topic
+    if topic not in _rooms:
+        channel = topic.split(".")[2]
         capacity = sum(route.capacity for route in app.routes.values() if route.name == channel)
-        _turns[chunk.tp.topic] = asyncio.Semaphore(max(2, 2 * capacity // PIECE))
-    return _turns[chunk.tp.topic]
+        _rooms[topic] = Room(max(2 * PIECE, 2 * capacity))
+    return _rooms[topic].take(len(chunk.records))
 
 
 async def dispatch(chunk: Chunk, out: Output) -> None:

@@ -20,6 +20,9 @@ OUTSTANDING = 2 * 1024 * 1024
 """Bytes of a topic fetched and not finished above which it is left out of the next fetch."""
 FETCH_TIMEOUT = 0.2
 """Seconds a fetch waits for data: also how long a topic that has room again may wait to be asked for."""
+FETCH_MAX_WAIT = 50
+"""Milliseconds the broker may keep a fetch without data; Faust has 1 500. aiokafka has one fetch under way to a broker: a partition
+whose records were just taken is not in it, and waits until it ends."""
 DRAIN_LIMIT = 5.0
 """Seconds a rebalance or stop waits for chunks that stages have begun."""
 CLEAN = "clean"
@@ -43,7 +46,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """As Faust, and note every heartbeat that the broker answers well."""
         await super().on_start()
-        coordinator: Any = self._ensure_consumer()._coordinator
+        consumer: Any = self._ensure_consumer()
+        consumer._fetcher._fetch_max_wait_ms = FETCH_MAX_WAIT
+        coordinator = consumer._coordinator
         beat = coordinator._do_heartbeat
 
         async def heartbeat() -> bool:
