@@ -147,7 +147,8 @@ class StreamingApp(faust.App):
         await self._stop_consumer()
         for closer in self.closers:
             await closer()
-        await self.emitter.flush()
+        if self._may_send():
+            await self.emitter.flush()
         await super().on_stop()
 
     # -- what stages ask for ------------------------------------------------------------------------
@@ -203,8 +204,8 @@ class StreamingApp(faust.App):
         await self.emitter.send(dead.TOPIC, 0, *dead.refused(topic, key, value, words, now_ms()))
 
     def _may_send(self) -> bool:
-        """Not while others may have taken this worker's partitions over without its knowing."""
-        return not self.ready or cast(Consumer, self.consumer).lease
+        """Not while others may have taken this worker's partitions over without its knowing; before the first assignment there are none."""
+        return self.consumer_generation_id < 0 or cast(Consumer, self.consumer).lease
 
     def _is_current(self, chunk: Chunk) -> bool:
         return cast(Consumer, self.consumer).flow_active and chunk.generation == self.consumer_generation_id

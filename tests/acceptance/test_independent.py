@@ -25,7 +25,13 @@ def requests(run: str) -> dict[str, dict[str, Any]]:
         prices = {"call": 0.19, "sms": 0.06, "data": 3.5, "included": 1000 + number}
         to = {"phone": f"+39356{number:07}", "language": "ru"}
         asked[f"{run}-roaming-{number}"] = {"scenario": "roaming-welcome", "to": to, "fields": {"country": "Франция", **prices}}
-        invoice = {"invoice": f"2026-{number}", "amount": 1234.5, "due": "2026-12-15", "link": "https://acme.example/i", "name": "Ольга Петрова"}
+        invoice = {
+            "invoice": f"2026-{number}",
+            "amount": 1234.5,
+            "due": "2026-12-15",
+            "link": "https://acme.example/i",
+            "name": "Ольга Петрова",
+        }
         lines = [{"text": "Flat <100>", "amount": 1230.5}, {"text": "Roaming", "amount": 4}]
         to = {"email": f"olga{number}@customers.example", "language": "ru"}
         asked[f"{run}-invoice-{number}"] = {"scenario": "invoice-ready", "to": to, "fields": invoice | {"lines": lines}}
@@ -39,7 +45,11 @@ async def test_every_request_of_a_stranger_reaches_strangers(installation: Insta
     jsmpp = Jsmpp(tmp_path)
     with stock_smtp() as (port, box):
         async with jsmpp.running():
-            providers = {"INM_ROUTE_SMSC_1_HOSTS": f"127.0.0.1:{jsmpp.port}", "INM_SMSC_PASSWORD": "secret", "INM_ROUTE_SMTP_1_PORT": str(port)}
+            providers = {
+                "INM_ROUTE_SMSC_1_HOSTS": f"127.0.0.1:{jsmpp.port}",
+                "INM_SMSC_PASSWORD": "secret",
+                "INM_ROUTE_SMTP_1_PORT": str(port),
+            }
             await installation.start_worker("worker-9", providers | {"INM_ROUTE_SMSC_1_ID_FORMAT": "hex-to-dec"})
             asked = requests(run)
             lines = [json.dumps(request, ensure_ascii=False) for request in asked.values()]

@@ -21,8 +21,8 @@ Phones = Callable[[], str]
 TAKEN = Verdict()
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def asker(tap: Tap, producer: AIOKafkaProducer) -> AsyncIterator[Asker]:
+@pytest.fixture
+def asker(tap: Tap, producer: AIOKafkaProducer) -> Asker:
     return Asker(tap, producer)
 
 
@@ -126,9 +126,7 @@ async def test_a_mail_server_that_takes_it_the_second_time(installation: Install
     assert asker.story(final) == [("accepted", None), ("retried", "provider-temporary"), ("submitted", None)]
 
 
-async def test_a_mail_server_that_hangs_is_left_and_tried_again(
-    installation: Installation, tap: Tap, asker: Asker, phones: Phones
-) -> None:
+async def test_a_mail_server_that_hangs_is_left_and_tried_again(installation: Installation, tap: Tap, asker: Asker, phones: Phones) -> None:
     installation.smtp.behaviour.hang = "RCPT"
     mail = await asker.send("", "mail-only", to={"email": "hang@lab.example"})
     for _ in range(5):
@@ -195,6 +193,6 @@ async def test_a_mail_server_that_is_down_costs_its_step_and_delays_no_sms(
         for request_id in quick:
             assert (await asker.end(request_id)).event == "delivered"
         for request_id in mails:
-            told = asker.story(await asker.end(request_id))
-            assert told.pop(1) in [("expired", "expired"), ("failed", "route-down"), ("failed", "route-refused")]
-            assert told == [("accepted", None), ("step", None), ("submitted", None), ("delivered", None)]
+            first, *told = [step for step in asker.story(await asker.end(request_id))[1:] if step[0] != "retried"]
+            assert first in [("expired", "expired"), ("failed", "route-down"), ("failed", "route-refused")]
+            assert told == [("step", None), ("submitted", None), ("delivered", None)]

@@ -1,6 +1,5 @@
 """The streaming layer with nothing on top of it: each key once, none lost, whatever happens to the workers."""
 
-import asyncio
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -12,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import RecordsToDelete
 
 from tests.support.echoes import IN, INPUTS, PARTITIONS, Echoes
-from tests.support.tap import until
+from tests.support.tap import until, until_async
 
 
 @pytest.fixture
@@ -31,8 +30,12 @@ def keys() -> list[bytes]:
 async def at_the_end(echoes: Echoes, holes: int = 0) -> None:
     """Until everything fed is committed and counted; a marker of a transaction at the end is never read, so never committed."""
     ends = await echoes.ends()
-    while sum(at.offset for at in (await echoes.committed()).values()) < sum(ends.values()) - holes:
-        await asyncio.sleep(0.1)
+
+    async def all_committed() -> bool:
+        committed: int = sum(at.offset for at in (await echoes.committed()).values())
+        return committed >= sum(ends.values()) - holes
+
+    await until_async(all_committed)
     await echoes.caught_up()
 
 

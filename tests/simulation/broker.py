@@ -4,6 +4,7 @@ import asyncio
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from faust.types import TP
 
 from inm.streaming.emitter import MAX_BATCH
-from tests.simulation.loop import Process, VirtualLoop
+from tests.simulation.loop import Process, VirtualLoop, wake
 
 IN_FLIGHT = 0.2
 """Seconds after a process's death in which the broker may still take what it sent: before its successor can have started."""
@@ -72,8 +73,7 @@ class Broker:
         self.changed_at = self.loop.now
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+            wake(waiter)
 
     async def change(self) -> None:
         """Wait until anything has come, or somebody's position has moved."""
@@ -133,7 +133,8 @@ class Producer:
         sequence = sequences[TopicPartition(topic, partition)]
         sequences[TopicPartition(topic, partition)] += len(builder.items)
         answer = broker.loop.create_future()
-        broker.loop.call_later(broker.delay(), self._arrive, answer, topic, partition, sequence, builder.items, context=broker.loop.outside())
+        arrive = partial(self._arrive, answer, topic, partition, sequence, builder.items)
+        broker.loop.call_later(broker.delay(), arrive, context=broker.loop.outside())
         return answer
 
     def _arrive(self, answer: Any, topic: str, partition: int, sequence: int, items: list[Item]) -> None:
@@ -224,19 +225,26 @@ class Group:
         self._ask()
 
     def leave(self, worker: Any) -> None:
-        if self.members.get(worker.name) is worker:
+        if self._has(worker):
             del self.members[worker.name]
             self._ask()
 
     def lost(self, worker: Any) -> None:
         """Its heartbeats have ended: out of the group, when the session has, unless they begin again."""
         since = worker.silent_since = self._broker.loop.now
-        expire = lambda: worker.silent_since == since and self.leave(worker)  # noqa: E731
+
+        def expire() -> None:
+            if worker.silent_since == since:
+                self.leave(worker)
+
         self._broker.loop.call_later(self._session, expire, context=self._broker.loop.outside())
 
     def counts(self, worker: Any) -> bool:
         """Whether it is of the present generation."""
-        return self.members.get(worker.name) is worker and bool(worker.member_of == self.generation)
+        return self._has(worker) and bool(worker.member_of == self.generation)
+
+    def _has(self, worker: object) -> bool:
+        return any(member is worker for member in self.members.values())
 
     def commit(self, worker: Any, offsets: Mapping[TP, tuple[int, str]]) -> None:
         """Raises ``CommitFailedError`` for who is not of the present generation."""
@@ -261,7 +269,7 @@ class Group:
             done = self._asked
             await asyncio.sleep(random.random() * 0.3)  # until the next heartbeat tells the members
             waiting = [(worker, worker.begin_revoke()) for _, worker in sorted(self.members.items())]
-            while any(self.members.get(worker.name) is worker and not revoked.done() for worker, revoked in waiting):
+            while any(self.members.get(worker.name) is worker and not revoked.done() for worker, revoked in waiting):  # noqa: ASYNC110 - virtual time
                 await asyncio.sleep(0.01)
             if done != self._asked:
                 continue

@@ -128,5 +128,7 @@ def _submits(world: World, edrs: list[Edr]) -> Iterator[str]:
     if not world.died and any(edr.redelivered for edr in edrs):
         yield "EDRs are marked as redelivered, and nobody died"
     for edr in edrs:
+        if edr.duplicate and len(taken[f"{edr.notification}.{edr.step}"]) < 2:
+            yield f"{edr.id} says that it is a duplicate, and it is not"
         if edr.event == "delivered" and not taken[f"{edr.notification}.{edr.step}"]:
             yield f"{edr.id} says delivered, and no provider took it"

@@ -99,16 +99,16 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def is_closed(self) -> bool:
         return self._closed
 
-    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
         handle = Handle(self.now, callback, args, context)
         if not self._closed:
             self._ready.append(handle)
         return handle
 
-    def call_later(self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
         return self.call_at(self.now + delay, callback, *args, context=context)
 
-    def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
         handle = Handle(when, callback, args, context)
         self._count += 1
         heapq.heappush(self._timers, (when, self._count, handle))
@@ -122,7 +122,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._tasks.append(task)
         return task
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
         future = self.create_future()
         future.set_result(func(*args))
         return future
@@ -150,8 +150,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         """Sleep, but let the loop pass over this sleep when nothing happens anywhere."""
         waiter = self.create_future()
         self._count += 1
-        wake: Callable[[], object] = lambda: waiter.done() or waiter.set_result(None)  # noqa: E731
-        heapq.heappush(self.pulses, (self.now + seconds, self._count, Handle(0.0, wake, (), None)))
+        heapq.heappush(self.pulses, (self.now + seconds, self._count, Handle(0.0, wake, (waiter,), None)))
         await waiter
 
     def advance(self, rest: Callable[[float], float | None]) -> bool:
@@ -231,6 +230,12 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                     cast(Any, task.get_coro()).close()
                 except RuntimeError:
                     continue  # it awaits in a finally: that is what vanishing means
+
+
+def wake(waiter: "asyncio.Future[None]") -> None:
+    """Set it, unless nobody waits any more."""
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _dead(handle: Handle) -> bool:

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, cast
+
+from aiokafka.errors import KafkaError
 
 from inm.channels.base import Channel, Receipts
 from inm.core.records import Delivery, Receipt, ReceiptState
@@ -95,6 +96,13 @@ class Providers:
     def _later(self, seconds: float, receipt: Receipt) -> None:
         self.loop.call_later(seconds, self._hand_over, receipt, context=self.loop.outside())
 
+    async def _offer(self, take: Receipts, receipt: Receipt) -> bool:
+        try:
+            await take([receipt])
+        except KafkaError:
+            return False
+        return True
+
     def _hand_over(self, receipt: Receipt) -> None:
         """To one of those connected; again, if it does not say that it has it."""
         live = [process for process in self.doors if not process.dead]
@@ -103,9 +111,14 @@ class Providers:
             self._later(1.0, receipt)
             return
         process = self.random.choice(live)
-        taken = self.loop.start(process, cast(Any, self.doors[process]([receipt])))
+        taken = self.loop.start(process, self._offer(self.doors[process], receipt))
         self.trace(f"receipt {receipt.provider_id} {receipt.state} to {process.name}")
-        self.loop.call_later(2.0, lambda: taken.done() and not taken.exception() or self._hand_over(receipt))
+
+        def look() -> None:
+            if not taken.done() or not taken.result():
+                self._hand_over(receipt)
+
+        self.loop.call_later(2.0, look)
 
 
 class Route(Channel):

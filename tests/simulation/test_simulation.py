@@ -4,47 +4,53 @@ A seed that fails prints what happened in it. Put it into ``ONCE_FAILED`` when i
 ``INM_SIMULATION_SEEDS=5000 pytest tests/simulation`` and ``INM_SIMULATION_SEED=17 pytest -s tests/simulation``.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.simulation.seeds import FIRST, SEED, SEEDS
 from tests.simulation.laws import broken
+from tests.simulation.seeds import FIRST, SEED, SEEDS
 from tests.simulation.world import World, simulate
 
 BATCH = 50
-ONCE_FAILED: dict[int, str] = {}
-"""Seeds that have found a defect, and which."""
+ONCE_FAILED = {
+    147: "batches that a lapsed lease held back went out while the superseded worker was being revoked",
+    356: "the same, with an EDR of the new owner already there",
+}
+"""Seeds that have found a defect, and which; found anew when the simulation itself changes, for that changes what a seed means."""
 
 
-def check(seed: int) -> World:
+def check(seed: int, folder: Path) -> World:
     """Run a seed; if it breaks a law, run it again with its trace."""
     world, faults = simulate(seed, judge=broken)
     if faults:
         traced, _ = simulate(seed, judge=broken, tracing=True)
-        report = Path(f"simulation-{seed}.log")
+        report = folder / f"simulation-{seed}.log"
         report.write_text("\n".join([*traced.lines, *faults]))
         pytest.fail(f"seed {seed}, {world.faults}: {'; '.join(faults[:8])}\nthe whole run is in {report}", pytrace=False)
     return world
 
 
 @pytest.mark.parametrize("first", range(FIRST, FIRST + SEEDS, BATCH))
-def test_no_seed_breaks_a_law(first: int) -> None:
+def test_no_seed_breaks_a_law(first: int, tmp_path: Path) -> None:
     for seed in range(first, min(first + BATCH, FIRST + SEEDS)):
-        check(seed)
+        check(seed, tmp_path)
 
 
 @pytest.mark.parametrize("seed", ONCE_FAILED)
-def test_what_failed_once_does_not_again(seed: int) -> None:
-    check(seed)
+def test_what_failed_once_does_not_again(seed: int, tmp_path: Path) -> None:
+    check(seed, tmp_path)
 
 
 def test_a_seed_takes_the_same_steps_in_every_process() -> None:
     code = "from tests.simulation.world import World; world = World(5, True).run(); print(*world.lines, sep='\\n')"
     runs = [
-        subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": salt}, capture_output=True, check=True, text=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": salt}, capture_output=True, check=True, text=True
+        ).stdout
         for salt in ("1", "2")
     ]
     assert runs[0] == runs[1]
@@ -55,5 +61,5 @@ def test_a_seed_takes_the_same_steps_in_every_process() -> None:
 def test_one_seed() -> None:
     assert SEED is not None
     world, faults = simulate(SEED, judge=broken, tracing=True)
-    print(*world.lines, sep="\n")
+    sys.stdout.writelines(f"{line}\n" for line in world.lines)
     assert not faults

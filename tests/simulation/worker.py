@@ -5,14 +5,13 @@ assignment and a stop (``faust.App._on_partitions_revoked``, ``_stop_consumer``)
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import patch
 
-from aiokafka.structs import OffsetAndMetadata
 from faust.tables.manager import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -20,59 +19,19 @@ from faust.types import TP
 from inm.streaming.app import COMMIT_INTERVAL, StreamingApp
 from inm.streaming.assignment import Assignments
 from inm.streaming.chunks import Chunk, now_ms
-from inm.streaming.consumer import LEASE_MARGIN, Consumer, ConsumerThread
+from inm.streaming.consumer import Consumer
 from inm.streaming.emitter import Emitter
 from tests.simulation.broker import Broker, Group, Producer, Reader
 from tests.simulation.code import Code
 from tests.simulation.loop import Process
-
-
-SESSION = 4.0
-"""Seconds until a silent worker is out of the group."""
-
-
-class Thread(ConsumerThread):
-    """What ``ConsumerThread`` asks of the broker: commits with metadata, offsets, heartbeats."""
-
-    def __init__(self, worker: "Worker") -> None:  # without super(): that would be aiokafka's thread
-        self._worker = worker
-        self._broker = worker.broker
-
-    async def commit_with(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
-        await asyncio.sleep(self._broker.delay())
-        self._worker.group.commit(self._worker, offsets)
-        await asyncio.sleep(self._broker.delay())
-
-    async def committed(self, tps: Iterable[TP]) -> dict[TP, OffsetAndMetadata]:
-        await asyncio.sleep(self._broker.delay())
-        return {tp: self._broker.committed[tp] for tp in sorted(tps) if tp in self._broker.committed}
-
-    async def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
-        await asyncio.sleep(self._broker.delay())
-        return {tp: self._broker.logs[tp.topic, tp.partition].end for tp in tps}
-
-    async def begins(self, tps: Iterable[TP]) -> dict[TP, int]:
-        return dict.fromkeys(tps, 0)
-
-    def lags(self, tp: TP) -> bool:
-        return self._worker.consumer._left(tp)
-
-    def seek(self, tp: TP, offset: int) -> None:
-        self._worker.consumer.positions[tp] = offset
-
-    def renew_lease(self, since: float) -> None:
-        """Heartbeats are not simulated: a member's last one is now."""
-
-    @property
-    def lease_until(self) -> float:  # type: ignore[override]
-        return float("inf") if self._worker.group.counts(self._worker) else self._worker.silent_since + SESSION - LEASE_MARGIN
+from tests.simulation.thread import Thread
 
 
 class MemoryConsumer(Consumer):
     """The product's consumer; only fetching itself, which is aiokafka's, is replaced."""
 
     def __init__(self, worker: "Worker") -> None:
-        with patch.object(driver.Consumer, "__init__", lambda self: None):  # that would be Faust's service
+        with patch.object(driver.Consumer, "__init__", lambda _self: None):  # that would be Faust's service
             super().__init__()
         self.__dict__["app"] = worker
         self._thread = cast(Any, Thread(worker))
@@ -114,7 +73,7 @@ class MemoryConsumer(Consumer):
     async def _seek(self, partition: TP, offset: int) -> None:
         self.positions[partition] = offset
 
-    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
+    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ASYNC109 - as in aiokafka
         """Records from the positions, not more than a few; waits until there are any, or the assignment changes."""
         broker, generation = self._worker.broker, self._worker.consumer_generation_id
         while self.flow_active and self._worker.consumer_generation_id == generation:
@@ -196,7 +155,8 @@ class Worker:
         self.group.join(self)
 
     def _build(self) -> None:
-        emitter, app = Emitter(), self.code.app
+        app = self.code.app
+        emitter = Emitter(may_send=lambda: StreamingApp._may_send(cast(Any, self)), epoch=lambda: self.consumer_generation_id)
         self.emitter = emitter
         self.code.reset(self)
         app.emitter, app.partitions, app.routes = emitter, self.partitions, self.routes
@@ -217,7 +177,7 @@ class Worker:
         self.assignments = self._assignments(emitter)
 
     def _assignments(self, emitter: Emitter) -> Assignments:
-        with patch.object(TableManager, "__init__", lambda self, app: None):  # that would be Faust's recovery
+        with patch.object(TableManager, "__init__", lambda *_: None):  # that would be Faust's recovery
             assignments = Assignments(self)
         assignments.__dict__["app"] = self
         assignments.tables = self.code.tables
@@ -255,7 +215,7 @@ class Worker:
         """Join the group again when it has gone on without us, as the next heartbeat would tell."""
         while not self.should_stop:
             await self.broker.loop.pulse(0.5)
-            if self.group.members.get(self.name) is not self and self.consumer.held:
+            if self.group.members.get(self.name) is not self and not self.should_stop:
                 self.member_of = -1
                 self.group.join(self)
 

@@ -1,6 +1,7 @@
 """One simulated installation: workers, broker, providers, traffic and faults, all by one seed."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,14 +10,16 @@ from typing import Any, NoReturn
 from unittest.mock import patch
 
 from inm.core.requests import InvalidRequestError, expand, parse
+from inm.streaming.watchdog import STOP_LIMIT
 from inm.topics import DELIVERIES, EDR, NOTIFICATIONS, OUTCOMES, requests
 from tests.simulation.broker import Broker, Group
 from tests.simulation.code import codes
 from tests.simulation.disk import Disks, Folder
 from tests.simulation.loop import PROCESS, START, Gone, Process, VirtualLoop
 from tests.simulation.provider import Providers, Route
+from tests.simulation.thread import SESSION
 from tests.simulation.traffic import Sent, traffic
-from tests.simulation.worker import SESSION, Worker
+from tests.simulation.worker import Worker
 
 MOST_STEPS = 200_000
 LONGEST = 600.0
@@ -34,6 +37,8 @@ class Faults:
     slow: float = 0.0
     narrow: bool = False
     """Topics take small batches only."""
+    failing: float = 0.0
+    """The share of batches whose acknowledgement is lost for good: the worker ends itself."""
     freezes: int = 0
     """A worker stands still, perhaps for longer than its session, and goes on."""
     disks: bool = False
@@ -49,6 +54,7 @@ class Faults:
             rough=random.choice((0.0, 0.1, 0.4)),
             slow=random.choice((0.0, 0.02, 0.2)),
             narrow=random.random() < 0.2,
+            failing=random.choice((0.0, 0.0, 0.003)) if kind == "storm" else 0.0,
             freezes=random.randint(0, 2) if kind == "storm" else 0,
             disks=kind == "storm" and random.random() < 0.5,
         )
@@ -72,7 +78,7 @@ class World:
         self.random = Random(self.seed)
         self.faults = Faults.of(self.random)
         self.partitions = self.random.randint(2, 4)
-        self.loop = VirtualLoop()
+        self.loop = VirtualLoop()  # type: ignore[abstract]
         self.broker = Broker(self.loop, self.random, self.trace)
         self.broker.slow = self.faults.slow
         self.group = Group(self.broker, SESSION)
@@ -103,6 +109,7 @@ class World:
     def _in_place(self) -> Iterator[None]:
         """Virtual time, disks in memory, and an end of a process that ends this one's."""
         asyncio._set_running_loop(self.loop)
+        logging.disable()  # thousands of dead workers have little to say
         try:
             with (
                 patch("inm.streaming.chunks.time_ns", self._time_ns),
@@ -114,6 +121,7 @@ class World:
                 yield
         finally:
             asyncio._set_running_loop(None)
+            logging.disable(logging.NOTSET)
 
     def _time_ns(self) -> int:
         process = PROCESS.get()
@@ -123,7 +131,8 @@ class World:
         process = PROCESS.get()
         assert process is not None
         self.trace(f"leaves with {code}: {why}")
-        if not self.broker.failing:
+        self.died += 1
+        if not self.faults.failing:
             self.loop.errors.append(f"{process.name} left with {code}: {why}")
         process.kill()
         raise Gone(why)
@@ -144,11 +153,14 @@ class World:
     async def _direct(self) -> None:
         for number in range(self.faults.workers):
             self._start(number)
+        self.broker.failing = self.faults.failing
         happening = [self._traffic()]
         happening += [self._crash() for _ in range(self.faults.crashes)]
         happening += [self._freeze() for _ in range(self.faults.freezes)]
         happening += [self._hand_over() for _ in range(self.faults.handovers)]
         await asyncio.gather(*happening)
+        self.broker.failing = 0.0
+        await asyncio.sleep(2.0)
         for number in range(self.faults.workers):
             if number == 0 or self.random.random() < 0.7:
                 self._start(number)
@@ -218,13 +230,18 @@ class World:
     async def _hand_over(self) -> None:
         """Stop a worker as SIGTERM does, or start one more."""
         await asyncio.sleep(0.2 + self.random.random() * 14)
-        live = [worker for worker in self.workers.values() if worker.ready and not worker.process.dead and worker.process.fuse is None]
+        live = [
+            worker
+            for worker in self.workers.values()
+            if worker.ready and not (worker.process.dead or worker.process.frozen) and worker.process.fuse is None
+        ]
         if len(live) == 1 or (live and self.random.random() < 0.5):
             worker = self.random.choice(live)
             self.trace(f"stop {worker.name}")
             worker.process.fuse = 1 << 60  # nobody else's victim from now on
             stopped = self.loop.start(worker.process, worker.stop())
-            while not (stopped.done() or worker.process.dead):
+            self.loop.call_later(STOP_LIMIT, worker.process.kill)  # as the watchdog does
+            while not (stopped.done() or worker.process.dead):  # noqa: ASYNC110 - virtual time
                 await asyncio.sleep(0.05)
             await asyncio.sleep(self.random.random() * 3)
             self._start(int(worker.name[1:]) - 1)
@@ -259,4 +276,3 @@ def simulate(seed: int, *, tracing: bool = False, judge: Callable[[World], list[
         return world, judge(world)
     finally:
         world.loop.close()
-

@@ -134,7 +134,7 @@ class Echoes:
         """Until all that is on the outputs now has been counted."""
         ends = await self.consumer.end_offsets(self.consumer.assignment())
         for partition, end in ends.items():
-            while await self.consumer.position(partition) < end:
+            while await self.consumer.position(partition) < end:  # noqa: ASYNC110 - aiokafka has no event for it
                 await asyncio.sleep(0.02)
 
     async def committed(self) -> dict[TopicPartition, OffsetAndMetadata]:

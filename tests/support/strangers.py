@@ -6,10 +6,9 @@ import struct
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from email import policy
+from email import message_from_bytes, policy
 from email.message import EmailMessage, Message
 from pathlib import Path
-from typing import cast
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MessageHandler
@@ -83,18 +82,13 @@ class Mailbox(MessageHandler):
         super().__init__(message_class=EmailMessage)
         self.mails: list[EmailMessage] = []
 
-    def prepare_message(self, session: object, envelope: object) -> Message:
-        message = super().prepare_message(session, envelope)  # type: ignore[arg-type]
-        message.policy = policy.default  # type: ignore[attr-defined]
-        return message
-
     def handle_message(self, message: Message) -> None:
-        self.mails.append(cast(EmailMessage, message))
+        self.mails.append(message_from_bytes(message.as_bytes(), policy=policy.default))
 
 
 @contextmanager
 def stock_smtp() -> Iterator[tuple[int, Mailbox]]:
-    """aiosmtpd in a thread of its own: its port and its box."""
+    """Stock aiosmtpd in a thread of its own: its port and its box."""
     (port,) = free_ports(1)
     box = Mailbox()
     controller = Controller(box, hostname="127.0.0.1", port=port, ready_timeout=10)

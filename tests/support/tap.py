@@ -30,7 +30,7 @@ async def until(true: Callable[[], bool], seconds: float = 60.0, what: Callable[
 async def until_async(true: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
     """As :func:`until`, for a condition that has to be asked for."""
     async with asyncio.timeout(seconds):
-        while not await true():
+        while not await true():  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.1)
 
 

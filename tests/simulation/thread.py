@@ -1,0 +1,53 @@
+"""What ``ConsumerThread`` adds to aiokafka, by calls on the broker in memory."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from aiokafka.structs import OffsetAndMetadata
+from faust.types import TP
+
+from inm.streaming.consumer import LEASE_MARGIN, ConsumerThread
+
+if TYPE_CHECKING:
+    from tests.simulation.worker import Worker
+
+SESSION = 4.0
+"""Seconds until a silent worker is out of the group."""
+
+
+class Thread(ConsumerThread):
+    """What ``ConsumerThread`` asks of the broker: commits with metadata, offsets, heartbeats."""
+
+    def __init__(self, worker: "Worker") -> None:  # without super(): that would be aiokafka's thread
+        self._worker = worker
+        self._broker = worker.broker
+
+    async def commit_with(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
+        await asyncio.sleep(self._broker.delay())
+        self._worker.group.commit(self._worker, offsets)
+        await asyncio.sleep(self._broker.delay())
+
+    async def committed(self, tps: Iterable[TP]) -> dict[TP, OffsetAndMetadata]:
+        await asyncio.sleep(self._broker.delay())
+        return {tp: self._broker.committed[tp] for tp in sorted(tps) if tp in self._broker.committed}
+
+    async def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        await asyncio.sleep(self._broker.delay())
+        return {tp: self._broker.logs[tp.topic, tp.partition].end for tp in tps}
+
+    async def begins(self, tps: Iterable[TP]) -> dict[TP, int]:
+        return dict.fromkeys(tps, 0)
+
+    def lags(self, tp: TP) -> bool:
+        return self._worker.consumer._left(tp)
+
+    def seek(self, tp: TP, offset: int) -> None:
+        self._worker.consumer.positions[tp] = offset
+
+    def renew_lease(self, since: float) -> None:
+        """Heartbeats are not simulated: a member's last one is now."""
+
+    @property
+    def lease_until(self) -> float:  # type: ignore[override]
+        return float("inf") if self._worker.group.counts(self._worker) else self._worker.silent_since + SESSION - LEASE_MARGIN
