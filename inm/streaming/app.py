@@ -205,7 +205,7 @@ class StreamingApp(faust.App):
 
     def _may_send(self) -> bool:
         """Not while others may have taken this worker's partitions over without its knowing; before the first assignment there are none."""
-        return self.consumer_generation_id < 0 or cast(Consumer, self.consumer).lease
+        return self.consumer_generation_id <= 0 or cast(Consumer, self.consumer).lease
 
     def _is_current(self, chunk: Chunk) -> bool:
         return cast(Consumer, self.consumer).flow_active and chunk.generation == self.consumer_generation_id

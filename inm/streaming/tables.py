@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch
 
@@ -21,10 +21,8 @@ OFFSET_KEY = b"\xff\xffoffset"
 """The row that holds the last changelog offset in the database: written in one WriteBatch with the rows themselves."""
 
 
-class OnLost(Protocol):
-    """Called when the broker did not take a changelog record: the state must not go on without it."""
-
-    def __call__(self, why: str) -> object: ...
+OnLost = Callable[[str], object]
+"""Called with the reason when the broker did not take a changelog record: the state must not go on without it."""
 
 
 @dataclass(eq=False, slots=True)

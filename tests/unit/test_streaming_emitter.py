@@ -40,7 +40,7 @@ class Place:
 
 def emitter(producer: Producer) -> Emitter:
     made = Emitter(linger=0.001)
-    made.start(producer)  # type: ignore[arg-type]
+    made.start(producer)
     return made
 
 
@@ -77,7 +77,7 @@ async def test_while_a_batch_is_under_way_the_next_one_fills_and_keeps_the_order
 async def test_a_full_batch_goes_at_once() -> None:
     producer = Producer()
     out = Emitter(linger=3600)
-    out.start(producer)  # type: ignore[arg-type]
+    out.start(producer)
     batches = {out.emit("t", 0, None, b"x" * 90) for _ in range(3)}
     await producer.next()
     assert len(batches) > 1
@@ -112,7 +112,7 @@ async def test_what_was_filled_before_a_standstill_does_not_go_out_when_others_h
     producer = Producer()
     allowed, generation = False, 1
     out = Emitter(0.001, lambda: allowed, lambda: generation)
-    out.start(producer)  # type: ignore[arg-type]
+    out.start(producer)
     stale = out.emit("t", 0, None, b"1")
     await asyncio.sleep(0.02)
     assert producer.sent == []
@@ -128,7 +128,7 @@ async def test_what_was_held_and_is_still_ours_goes_out() -> None:
     producer = Producer()
     allowed = False
     out = Emitter(0.001, lambda: allowed)
-    out.start(producer)  # type: ignore[arg-type]
+    out.start(producer)
     batch = out.emit("t", 0, None, b"1")
     await asyncio.sleep(0.01)
     allowed = True
