@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
+import msgspec
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from inm import topics
 from inm.core.records import Receipt as Reported
+from inm.core.records import Wait
 from inm.core.results import REASONS
 from inm.demo.installation import Installation
 from inm.demo.smsc import Verdict
@@ -17,6 +19,8 @@ from tests.support.asks import Asker, encode
 from tests.support.load import Books
 from tests.support.tap import Tap
 
+PATIENCE = 120_000
+"""Milliseconds, as the stage ``receipts`` has it: importing it would start an application."""
 Phones = Callable[[], str]
 TAKEN = Verdict()
 
@@ -88,9 +92,8 @@ async def test_an_answer_that_does_not_come(
 ) -> None:
     """Whether it was taken nobody knows: the one scenario sends again, the other waits and gives up."""
     first(installation, Verdict(receipt=None, fault=fault))  # type: ignore[arg-type]
-    insistent, brief = phones(), phones()
-    sent = [await asker.send(insistent, text="again"), await asker.send(brief, "brief", text="not again")]
-    again, never = [await asker.end(request_id) for request_id in sent]
+    again = await asker.ask(phones(), text="again")
+    never = await asker.ask(phones(), "brief", text="not again")  # afterwards: a bind that ends takes all that is under way with it
     assert asker.story(again) == [("accepted", None), ("unknown", "no-answer"), ("submitted", None), ("delivered", None)]
     assert (again.attempt, again.event) == (2, "delivered")
     assert asker.story(never) == [("accepted", None), ("unknown", "no-answer"), ("unknown", "no-answer")]
@@ -152,8 +155,21 @@ async def test_a_mail_of_which_nobody_knows_is_not_sent_again(
 
 
 async def test_a_receipt_of_nothing_waits_and_is_buried(kafka: str, tap: Tap, producer: AIOKafkaProducer, run: str) -> None:
-    receipt = Reported("smsc-1", run, "delivered", 1_700_000_000_000, last_call=True)
-    await producer.send(topics.RECEIPTS, encode(receipt), run.encode(), partition=0)
+    """Its patience is minutes: what is to come then is read from ``inm.schedule`` and sent now."""
+    scheduled = [TopicPartition(topics.SCHEDULE, number) for number in range(6)]
+    async with AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False) as consumer:
+        consumer.assign(scheduled)
+        await consumer.seek_to_end()
+        for partition in scheduled:
+            await consumer.position(partition)
+        receipt = Reported("smsc-1", run, "delivered", 1_700_000_000_000)
+        sent = await producer.send_and_wait(topics.RECEIPTS, encode(receipt), run.encode(), partition=0)
+        async with asyncio.timeout(30):
+            wait = msgspec.json.decode((await consumer.getone()).value, type=Wait)
+    assert (wait.topic, wait.id) == (topics.RECEIPTS, f"receipt/smsc-1/{run}/delivered")
+    assert wait.due >= sent.timestamp + PATIENCE
+    assert tap.dead == []
+    await producer.send(wait.topic, bytes(wait.value), run.encode(), partition=0)
     letter = await tap.letter(run)
     assert (letter.reason, letter.stage, letter.topic) == ("unknown-receipt", "receipts", topics.RECEIPTS)
 
