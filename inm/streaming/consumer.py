@@ -20,9 +20,11 @@ OUTSTANDING = 2 * 1024 * 1024
 """Bytes of a topic fetched and not finished above which it is left out of the next fetch."""
 FETCH_TIMEOUT = 0.2
 """Seconds a fetch waits for data: also how long a topic that has room again may wait to be asked for."""
-FETCH_MAX_WAIT = 50
-"""Milliseconds the broker may keep a fetch without data; Faust has 1 500. aiokafka has one fetch under way to a broker: a partition
+FETCH_MAX_WAIT = 20
+"""Milliseconds the broker may keep a fetch for more data; Faust has 1 500. aiokafka has one fetch under way to a broker: a partition
 whose records were just taken is not in it, and waits until it ends."""
+FETCH_MIN_BYTES = 64 * 1024
+"""Bytes for which a fetch does not wait. A fetch names every partition, so one a record costs broker and worker more than the record."""
 DRAIN_LIMIT = 5.0
 """Seconds a rebalance or stop waits for chunks that stages have begun."""
 CLEAN = "clean"
@@ -48,6 +50,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         await super().on_start()
         consumer: Any = self._ensure_consumer()
         consumer._fetcher._fetch_max_wait_ms = FETCH_MAX_WAIT
+        consumer._fetcher._fetch_min_bytes = FETCH_MIN_BYTES
         coordinator = consumer._coordinator
         beat = coordinator._do_heartbeat
 
