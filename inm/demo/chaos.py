@@ -18,6 +18,8 @@ from inm.demo.installation import Installation
 from inm.demo.run import Run
 from inm.demo.smsc import Behaviour
 
+EVER = 10**9
+"""Requests: more than any run sends."""
 AFTER = 15.0
 """Seconds after a fault that still belong to its gap."""
 
@@ -67,7 +69,7 @@ async def _run(
             run.listeners.append(lambda edr: file.writelines((edr, b"\n")))
         await run.start()
         enough = asyncio.Event()
-        sending = asyncio.create_task(run.send_until(enough, rate))
+        sending = asyncio.create_task(run.send(EVER, rate, enough))
         faults = await _break(Breaker(installation, workers, seed), run, seconds, names)
         await asyncio.sleep(AFTER)
         enough.set()

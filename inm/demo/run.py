@@ -69,30 +69,17 @@ class Run:
     def requests(self, count: int) -> Iterator[tuple[str, bytes]]:
         return self._traffic.requests(count, USERS)
 
-    async def send(self, count: int, rate: float | None = None) -> None:
-        """Send ``count`` requests, at ``rate`` a second, or as fast as the broker takes them."""
+    async def send(self, count: int, rate: float | None = None, enough: asyncio.Event | None = None) -> None:
+        """Send ``count`` requests, or fewer if it is ``enough`` before, at ``rate`` a second or as fast as the broker takes them."""
         began = time()
         for number, (tenant, value) in enumerate(self.requests(count)):
+            if enough and enough.is_set():
+                break
             if rate and (early := began + number / rate - time()) > 0:
                 await asyncio.sleep(early)
-            self._note(number)
+            self.census.requested[f"{self.census.run}-{number}"] = int(time() * 1000)
             await self._producer.send(topics.requests(tenant), value)
         await self._producer.flush()
-
-    async def send_until(self, enough: asyncio.Event, rate: float) -> None:
-        """Send at ``rate`` a second until ``enough``; a broker that is away is waited for."""
-        began = time()
-        for number, (tenant, value) in enumerate(self.requests(10**9)):
-            if enough.is_set():
-                break
-            if (early := began + number / rate - time()) > 0:
-                await asyncio.sleep(early)
-            self._note(number)
-            await self._producer.send(topics.requests(tenant), value)
-        await self._producer.flush()
-
-    def _note(self, number: int) -> None:
-        self.census.requested[f"{self.census.run}-{number}"] = int(time() * 1000)
 
     async def wait(self, limit: float) -> bool:
         """Until every request sent has its final EDR and nothing more comes; False if that takes over ``limit`` seconds."""

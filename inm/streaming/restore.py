@@ -37,26 +37,34 @@ async def _read(databases: Mapping[TopicPartition, Database], consumer: Any) -> 
     consumer.assign(partitions)
     ends = await consumer.end_offsets(partitions)
     begins = await consumer.beginning_offsets(partitions)
-    behind: dict[TopicPartition, int] = {}
+    starts: dict[TopicPartition, int] = {}
     for tp, database in databases.items():
         if database.offset >= ends[tp]:
             log.warning("table of %s is ahead of its changelog: rebuilding it", tp.topic)
             await asyncio.to_thread(database.wipe)
-        start = max(database.offset + 1, begins[tp])
-        consumer.seek(tp, start)
-        if start < ends[tp]:
-            behind[tp] = ends[tp]
-    consumer.pause(*[tp for tp in partitions if tp not in behind])
+        starts[tp] = max(database.offset + 1, begins[tp])
     rows = 0
+    async for tp, records in _to_the_ends(consumer, starts, ends, 20_000):
+        databases[tp].write({record.key: record.value for record in records}, records[-1].offset)
+        rows += len(records)
+    return rows
+
+
+async def _to_the_ends(
+    consumer: Any, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int], at_most: int
+) -> AsyncIterator[tuple[TopicPartition, list[Any]]]:
+    """What the assigned partitions have from their starts (none: nothing of it) to their ends, up to ``at_most`` records at a time."""
+    behind = {tp: ends[tp] for tp, start in starts.items() if start < ends[tp]}
+    consumer.pause(*[tp for tp in ends if tp not in behind])
+    for tp in behind:
+        consumer.seek(tp, starts[tp])
     while behind:
-        for tp, records in (await consumer.getmany(timeout_ms=500, max_records=20_000)).items():
-            databases[tp].write({record.key: record.value for record in records}, records[-1].offset)
-            rows += len(records)
+        for tp, records in (await consumer.getmany(timeout_ms=200, max_records=at_most)).items():
+            yield tp, records
         # the position, not the last record: compaction and aborted transactions leave holes at the end
         for tp in [tp for tp, end in behind.items() if await consumer.position(tp) >= end]:
             del behind[tp]
             consumer.pause(tp)
-    return rows
 
 
 async def tail(topics: Iterable[str], partitions: set[int], since: int, new_consumer: Callable[[], AIOKafkaConsumer]) -> AsyncIterator[Any]:
@@ -67,17 +75,10 @@ async def tail(topics: Iterable[str], partitions: set[int], since: int, new_cons
         wanted = [TopicPartition(topic, partition) for topic in topics for partition in partitions]
         consumer.assign(wanted)
         ends = await consumer.end_offsets(wanted)
-        starts = await consumer.offsets_for_times(dict.fromkeys(wanted, since))
-        behind = {tp: ends[tp] for tp in wanted if starts[tp] is not None and starts[tp].offset < ends[tp]}
-        consumer.pause(*[tp for tp in wanted if tp not in behind])
-        for tp in behind:
-            consumer.seek(tp, starts[tp].offset)
-        while behind:
-            for records in (await consumer.getmany(timeout_ms=200, max_records=5_000)).values():
-                for record in records:
-                    yield record
-            for tp in [tp for tp, end in behind.items() if await consumer.position(tp) >= end]:
-                del behind[tp]
-                consumer.pause(tp)
+        found = await consumer.offsets_for_times(dict.fromkeys(wanted, since))
+        starts = {tp: at.offset for tp, at in found.items() if at is not None}
+        async for _, records in _to_the_ends(consumer, starts, ends, 5_000):
+            for record in records:
+                yield record
     finally:
         await consumer.stop()
