@@ -1,28 +1,42 @@
 """The application: settings, catalogue, routes, and the Faust app that knows its agents by name."""
 
 import asyncio
-from collections.abc import Sequence
+import logging
+import os
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import msgspec
 from aiokafka.errors import KafkaError
 
-from inm import topics
+from inm import algorithms, topics
 from inm.channels import routes
+from inm.core.catalogue import Catalogue
+from inm.core.changes import seeding
+from inm.core.faults import MisconfiguredError
 from inm.core.ids import receipt_key
 from inm.core.records import Receipt
-from inm.core.scenarios import Catalogue
-from inm.documents import load_catalogue
+from inm.core.reference import Change, tenant_of
+from inm.documents import load_catalogue, read_seed
 from inm.settings import Settings, from_environment, kafka_client
+from inm.sources.registry import Sources
+from inm.streaming import admin
 from inm.streaming.app import StreamingApp
-from inm.streaming.emitter import Batch
+from inm.streaming.chunks import Chunk, now_ms
+from inm.streaming.emitter import MAX_RECORD, Batch
+from inm.streaming.mirror import Mirror
 from inm.streaming.restore import tail
 from inm.tables.emitted import SKEW, Emitted, emitted
 from inm.tables.journeys import journeys
+from inm.tables.library import Library
 from inm.tables.outbox import outbox
+from inm.tables.reference import reference
 from inm.tables.schedule import schedule
 from inm.tables.users import users
 
-AGENTS = ("intake", "evaluate", "dispatch", "receipts", "journeys", "schedule", "users")
+log = logging.getLogger("inm.app")
+
+AGENTS = ("intake", "evaluate", "dispatch", "receipts", "journeys", "schedule", "users", "reference")
 MODULES = (*(f"inm.agents.{name}" for name in AGENTS), "inm.intake.web")
 
 REMEMBER = 60.0
@@ -34,19 +48,29 @@ _encode = msgspec.json.Encoder().encode
 class Inm(StreamingApp):
     """One worker: all stages, the doors, and the routes to the providers."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.catalogue = catalogue
+        self.channels = {route.name: route.channel for route in settings.routes.values()}
+        self.library = Library(settings.api_keys, self._on_documents)
+        self.mirror = Mirror(topics.REFERENCE, self.new_consumer, self.library.take)
         self.partitions = settings.partitions
+        self.served: list[str] = []
+        """Tenants whose requests this worker takes."""
+        self._creates_topics = True
+        self._seed: Change | None = None
+        self._informed = asyncio.Event()
+        self._news = asyncio.Event()
         self._forgetting: asyncio.TimerHandle | None = None
         self.routes = routes.build(settings.routes.values())
+        self.sources = Sources(os.environ, now_ms)
+        self.algorithms = algorithms.installed()
         super().__init__(
             "inm",
             brokers=settings.broker.servers,
             client=kafka_client(settings),
             worker=settings.worker_id,
             folder=settings.data_dir / settings.worker_id,
-            tables=[users.table, journeys.table, schedule, outbox.table],
+            tables=[users.table, journeys.table, schedule, outbox.table, reference],
             copartitioned=topics.COPARTITIONED,
             origin="inm.app",
             autodiscover=lambda: MODULES,
@@ -55,8 +79,103 @@ class Inm(StreamingApp):
             web_port=settings.http.port,
             canonical_url=settings.http.url or f"http://{settings.http.host}:{settings.http.port}",
         )
-        self.openers.append(self._open_routes)
+        self.openers += [self._open_routes, self._follow_documents]
         self.closers.append(self._close_routes)
+        self.closers.append(self.sources.close)
+
+    # -- documents --------------------------------------------------------------------------------
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """All tenants' documents as they are now: ask again for each decision."""
+        return self.library.catalogue
+
+    async def prepare(self, create_topics: bool) -> None:
+        """Before the start: learn all documents, so that nothing is decided without. ``MisconfiguredError``, ``KafkaError``."""
+        self._creates_topics = create_topics
+        await self._ensure(topics.catalogue([], self.partitions))
+        if not create_topics and not await admin.exists(topics.REFERENCE, self.brokers, self.client):
+            raise MisconfiguredError([f"the cluster has no topic {topics.REFERENCE}: inm topics --create"])
+        await self.mirror.load()
+        if self.library.empty:
+            load_catalogue(self.settings)  # says what is wrong with the files
+            self._seed = seeding(read_seed(self.settings), now_ms())
+            if len(_encode(self._seed)) > MAX_RECORD:
+                raise MisconfiguredError(
+                    [f"{self.settings.config_dir}/tenants: more than {MAX_RECORD} bytes: begin with less, then inm apply"]
+                )
+        self.serve(sorted({tenant_of(item.path) for item in self._seed.items}) if self._seed else self.catalogue.tenants)
+        await self._ensure(topics.of_requests(self.served, self.partitions))
+
+    def serve(self, tenants: Sequence[str]) -> None:
+        """Take the requests of these tenants from the start. Their documents are there, or will be by the seed."""
+        self.served += tenants
+        if self._seed is None:
+            self._informed.set()
+
+    def requests(self) -> Any:
+        """What intake listens to: the topics of all tenants, also of those that come while it runs."""
+        self._requests = self.chunks(*map(topics.requests, self.served))
+        return self._requests
+
+    async def when_informed(self, stream: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+        """Chunks from when there are documents."""
+        async for chunk in stream:
+            await self._informed.wait()
+            yield chunk
+
+    @property
+    def informed(self) -> bool:
+        """Whether there are documents to go by: in the first seconds of a new installation there are none."""
+        return self._informed.is_set()
+
+    @property
+    def ready(self) -> bool:
+        """Whether this worker has its partitions with their tables restored, and the documents."""
+        return super().ready and self.informed
+
+    def _on_documents(self) -> None:
+        if not self.library.empty:
+            self._informed.set()
+        self._news.set()
+
+    async def _follow_documents(self) -> None:
+        self.add_future(self.mirror.follow())
+        self.add_future(self._serve_new_tenants())
+        if self._seed is not None:
+            self.add_future(self._sow(self._seed))
+
+    async def _sow(self, seed: Change) -> None:
+        """Ask for the documents of the first start. Another worker may have done it: then this change is refused, as a whole."""
+        log.info("there are no documents yet: applying %d of %s", len(seed.items), self.settings.config_dir)
+        await self.assignments.ready.wait()
+        await self.emitter.send(topics.CHANGES, 0, seed.id.encode(), _encode(seed))
+
+    async def _serve_new_tenants(self) -> None:
+        while not self.should_stop:
+            await self._news.wait()
+            self._news.clear()
+            new = [tenant for tenant in self.catalogue.tenants if tenant not in self.served]
+            if not new:
+                continue
+            await self.assignments.ready.wait()
+            try:
+                await self._ensure(topics.of_requests(new, self.partitions))
+                await self.listen(self._requests, *map(topics.requests, new))
+                self.served += new
+                log.info("taking the requests of %d new tenants", len(new))
+            except MisconfiguredError as error:
+                log.error("the requests of new tenants cannot be taken: %s", error)  # noqa: TRY400 - a sentence, and no defect
+            except self.kafka_down as error:
+                log.warning("the requests of new tenants cannot be taken yet: %r", error)
+                await asyncio.sleep(1.0)
+                self._news.set()
+
+    async def _ensure(self, wanted: Sequence[topics.Topic]) -> None:
+        if self._creates_topics:
+            await admin.ensure(wanted, self.brokers, self.client, self.settings.broker.replication)
+
+    # -- what a takeover needs ----------------------------------------------------------------------
 
     async def recall(self, partitions: set[int], since: int) -> None:
         """See :mod:`inm.tables.emitted`."""
@@ -92,9 +211,4 @@ class Inm(StreamingApp):
         return (KafkaError, OSError, asyncio.TimeoutError)
 
 
-def _build() -> Inm:
-    settings = from_environment()
-    return Inm(settings, load_catalogue(settings))
-
-
-app = _build()
+app = Inm(from_environment())

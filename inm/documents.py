@@ -1,27 +1,53 @@
-"""The tenants' documents: read from files, checked, and made into the catalogue."""
+"""Seed documents: those in the files of the configuration, with which an empty installation begins."""
 
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-from inm.core.faults import MisconfiguredError
-from inm.core.scenarios import Catalogue, load
+from inm.core.books import is_template
+from inm.core.catalogue import Catalogue, check
+from inm.core.documents import Parsed, parse
+from inm.core.faults import Fault, MisconfiguredError
+from inm.core.reference import Held, tenant_of
 from inm.settings import Settings, read_text
+
+AUTHOR = "seed"
+
+
+def read_seed(settings: Settings) -> list[Parsed]:
+    """The documents of all ``*.yaml`` in the folder ``tenants`` of the settings. ``MisconfiguredError`` names every fault."""
+    root = settings.config_dir / "tenants"
+    found: dict[str, Parsed] = {}
+    sentences: list[str] = []
+    for file in sorted(root.glob("**/*.yaml")):
+        documents, wrong = parse(read_text(file), str(file))
+        sentences += [f"{one.place}: {one.fault}" for one in wrong]
+        for parsed in documents:
+            if parsed.path in found:
+                sentences.append(f"{parsed.place}: {parsed.path} is at {found[parsed.path].place} already")
+            found[parsed.path] = parsed
+    if not found and not sentences:
+        sentences = [f"{root}: no documents, found no file *.yaml"]
+    if sentences:
+        raise MisconfiguredError(sentences)
+    return [*found.values()]
 
 
 def load_catalogue(settings: Settings) -> Catalogue:
-    """The catalogue of ``tenants/<tenant>/**/*.yaml`` in the folder of the settings."""
-    root = settings.config_dir / "tenants"
-    texts = {(path.relative_to(root).parts[0], str(path)): read_text(path) for path in sorted(root.glob("*/**/*.yaml"))}
-    if not texts:
-        raise MisconfiguredError([f"{root}: no documents, found no file <tenant>/*.yaml"])
-    catalogue = load(texts, {route.name: route.channel for route in settings.routes.values()})
-    strangers = sorted({key.tenant for key in settings.api_keys.values()} - set(catalogue.tenants))
-    sentences = [f"API keys: no such tenant, found {name}, allowed: {', '.join(catalogue.tenants)}" for name in strangers]
-    for name in catalogue.tenants:
-        book = catalogue.book(name)
-        try:
-            ZoneInfo(book.tenant.timezone if book else "UTC")
-        except (OSError, ValueError, ZoneInfoNotFoundError) as error:
-            sentences.append(f"{root / name}: /timezone: {error}, allowed: an IANA time zone as Europe/Rome")
+    """The catalogue of the seed documents, each template approved. ``MisconfiguredError`` names every fault."""
+    routes = {route.name: route.channel for route in settings.routes.values()}
+    seed = {_held_path(parsed): parsed for parsed in read_seed(settings)}
+    held: dict[str, dict[str, Held]] = {}
+    for path, parsed in seed.items():
+        held.setdefault(tenant_of(path), {})[path] = Held(path, 1, parsed.document, AUTHOR, 0, "approved" if is_template(path) else None)
+    found = {tenant: check(tenant, items, routes) for tenant, items in held.items()}
+    sentences = [f"{_place(seed, path, fault)}: {fault}" for checked in found.values() for path, fault in checked.faults]
+    strangers = sorted({key.tenant for key in settings.api_keys.values()} - held.keys())
+    sentences += [f"API keys: no such tenant, found {name}, allowed: {', '.join(sorted(held))}" for name in strangers]
     if sentences:
         raise MisconfiguredError(sentences)
-    return catalogue
+    return Catalogue({tenant: checked.book for tenant, checked in found.items() if checked.book})
+
+
+def _held_path(parsed: Parsed) -> str:
+    return f"{parsed.path}/1" if parsed.document["kind"] == "template" else parsed.path
+
+
+def _place(seed: dict[str, Parsed], path: str, fault: Fault) -> str:
+    return seed[path].at(fault.pointer) if path in seed else path

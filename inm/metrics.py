@@ -33,6 +33,28 @@ DEAD_LETTERS = Counter("inm_dead_letters", "Records sent to inm.dead.", ["stage"
 ATTEMPTS = Counter(
     "inm_attempts", "Answers of providers to attempts, by normalised result.", ["channel", "route", "result"], registry=REGISTRY
 )
+ALGORITHMS = Counter(
+    "inm_algorithm_calls", "Calls of plug-ins by the decision, by what came of them.", ["algorithm", "hook", "result"], registry=REGISTRY
+)
+
+SOURCE_QUERIES = Counter(
+    "inm_source_queries", "Questions to the tenants' sources of user data, by what came of them.", ["tenant", "result"], registry=REGISTRY
+)
+SOURCE_SECONDS = Histogram(
+    "inm_source_query_duration_seconds",
+    "From a question to a source to its answer, or to the end of patience.",
+    ["tenant"],
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=REGISTRY,
+)
+SOURCE_UP = Gauge("inm_source_up", "1 if a source answered lately, 0 while it is left in peace.", ["tenant"], registry=REGISTRY)
+USER_LOADS = Counter("inm_user_loads", "Users asked for at their source, by what is known then.", ["tenant", "result"], registry=REGISTRY)
+USER_FAULTS = Counter("inm_user_faults", "What was wrong with the data of users, by its reason.", ["tenant", "reason"], registry=REGISTRY)
+
+CHANGES = Counter("inm_reference_changes", "Changes of reference data that were decided here.", ["result"], registry=REGISTRY)
+REFERENCE_AGE = Gauge(
+    "inm_reference_age_seconds", "For how long this worker has not heard from Kafka whether reference data changed.", registry=REGISTRY
+)
 
 LOOP_BLOCKED = Counter("inm_event_loop_blocked", "Times that the event loop had no turn for over a second.", registry=REGISTRY)
 

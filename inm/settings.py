@@ -17,8 +17,7 @@ from msgspec import Meta, Struct
 from inm.core import apikeys
 from inm.core.apikeys import ApiKey
 from inm.core.faults import MisconfiguredError, describe, find
-from inm.core.records import Name
-from inm.core.scenarios import ChannelName
+from inm.core.records import ChannelName, Name
 
 HostPort = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._\[\]:-]+:[0-9]{1,5}$(?!\n)")]
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -67,6 +66,7 @@ class _KeyDocument(Struct, frozen=True, forbid_unknown_fields=True):
     tenant: Name
     id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]{1,32}$(?!\n)")]
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+    test: bool = False
 
 
 class _Document(Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,6 +93,11 @@ class Settings(Struct, frozen=True):
     config_dir: Path
     routes: Mapping[str, RouteSettings]
     api_keys: Mapping[str, ApiKey]
+
+    @property
+    def prices(self) -> dict[str, float]:
+        """What a part costs, of the routes that say so."""
+        return {name: route.options["price"] for name, route in self.routes.items() if route.options.get("price") is not None}
 
     def __repr__(self) -> str:
         return f"Settings(worker_id={self.worker_id!r}, broker={self.broker.servers}, routes={list(self.routes)})"
@@ -145,7 +150,7 @@ def load(environ: Mapping[str, str], *, also: Collection[str] = ()) -> Settings:
         except ValueError as error:
             sentences.append(f"{path}: /routes/{name}/{error}")
     try:
-        keys = apikeys.index([*(ApiKey(key.tenant, key.id, key.sha256) for key in document.api_keys), *_keys(environ)])
+        keys = apikeys.index([*(ApiKey(key.tenant, key.id, key.sha256, test=key.test) for key in document.api_keys), *_keys(environ)])
         password = _secret(document.broker.password_env, environ)
     except ValueError as error:
         sentences.append(str(error))

@@ -4,6 +4,7 @@ User-keyed topics all have ``settings.partitions`` partitions, so that a user's 
 every table are on one worker.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from inm.core.ids import partition_of
@@ -18,6 +19,8 @@ OUTCOMES = "inm.outcomes"
 EDR = "inm.edr"
 DEAD = "inm.dead"
 BEGUN = "inm.begun"
+CHANGES = "inm.changes"
+REFERENCE = "inm.reference"
 
 CHANNELS = ("sms", "email")
 TABLES = ("users", "journeys", "schedule", "outbox")
@@ -61,21 +64,28 @@ class Topic:
     config: dict[str, str] = field(default_factory=dict)
 
 
-def catalogue(tenants: list[str], partitions: int) -> list[Topic]:
+def of_requests(tenants: Iterable[str], partitions: int) -> list[Topic]:
+    """The topics that tenants' requests come in."""
+    # the broker's clock instead of each producer's: validity counts from it
+    config = {"retention.ms": str(7 * DAY), "message.timestamp.type": "LogAppendTime"}
+    return [Topic(requests(tenant), partitions, "any", True, config) for tenant in tenants]
+
+
+def catalogue(tenants: Iterable[str], partitions: int) -> list[Topic]:
     """All topics of an installation with these tenants."""
     week, month = {"retention.ms": str(7 * DAY)}, {"retention.ms": str(30 * DAY)}
     compact = {"cleanup.policy": "compact", "segment.ms": str(DAY), "min.cleanable.dirty.ratio": "0.3"}
     internal = [NOTIFICATIONS, RETRIES, SCHEDULE, OUTCOMES, *DELIVERIES]
-    # the broker's clock instead of each producer's: validity counts from it
-    requested = week | {"message.timestamp.type": "LogAppendTime"}
     return [
-        *(Topic(requests(tenant), partitions, "any", True, requested) for tenant in tenants),
+        *of_requests(tenants, partitions),
         *(Topic(name, partitions, "user", False, week) for name in internal),
         Topic(RECEIPTS, partitions, "route and provider message id", False, week),
         Topic(BEGUN, partitions, "none, by partition", False, {"retention.ms": str(DAY)}),
         Topic(USERS, partitions, "user", True, week),
         Topic(EDR, partitions, "user", True, month),
         Topic(DEAD, 1, "as at the origin", True, month),
+        Topic(CHANGES, 1, "change", False, week),
+        Topic(REFERENCE, 1, "path", False, compact),
         *(Topic(changelog(table), partitions, "as in the table", False, compact) for table in TABLES),
     ]
 

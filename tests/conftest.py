@@ -12,6 +12,11 @@ from inm.demo.kafka import Kafka, broker, fetch
 FreshKafka = Callable[[], Kafka]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What makes a test longer than every day's."""
+    parser.addoption("--users", type=int, default=2_000, help="users of a customer's database in tests/acceptance/test_users.py")
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Fetch Kafka before the clock of the first test runs: on a slow line that may take minutes."""
     needed = {"kafka", "fresh_kafka"}

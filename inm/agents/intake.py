@@ -17,9 +17,9 @@ stage = app.stage("intake")
 _encode = msgspec.json.Encoder().encode
 
 
-@app.agent(app.chunks(*map(topics.requests, app.catalogue.tenants)), name="intake")
+@app.agent(app.requests(), name="intake")
 async def agent(stream: faust.StreamT[Chunk]) -> None:
-    await stage.run(stream, take)
+    await stage.run(app.when_informed(aiter(stream)), take)
 
 
 def take(record: Record, out: Output) -> None:

@@ -9,8 +9,10 @@ import msgspec
 
 from inm.channels.base import Channel
 from inm.channels.email import Email
+from inm.channels.magic import MagicEmail, MagicSms
 from inm.channels.sms import Sms, SmsRoute
 from inm.channels.smtp.route import EmailRoute
+from inm.core import magic
 from inm.core.faults import MisconfiguredError
 from inm.core.results import Result
 from inm.settings import RouteSettings
@@ -33,10 +35,12 @@ _BUILD = {"sms": _sms, "email": _email}
 
 
 def build(routes: Iterable[RouteSettings]) -> dict[str, Channel]:
-    """One channel a route, not yet open. ``MisconfiguredError`` names every route that cannot be built."""
-    built: dict[str, Channel] = {}
+    """One channel a route, not yet open, and those for magic recipients. ``MisconfiguredError`` names every route that cannot be built."""
+    built: dict[str, Channel] = {magic.route(kind.name): kind() for kind in (MagicSms, MagicEmail)}
     sentences = []
     for route in routes:
+        if route.name.startswith(magic.RESERVED):
+            sentences.append(f"inm.yaml: /routes/{route.name}: such names are of built-in routes, allowed: one without {magic.RESERVED}")
         try:
             built[route.name] = _BUILD[route.channel](route.name, route.options)
         except (ValueError, TypeError, OSError) as error:

@@ -45,6 +45,8 @@ class SmsRoute:
     codes: Mapping[int, Result] = field(default_factory=dict)
     """Vendor's command_status codes, and others where this SMSC means something else by them."""
     tls: ssl.SSLContext | None = None
+    price: float | None = None
+    """What a part costs, in whatever money; for estimates."""
 
     def __post_init__(self) -> None:
         try:

@@ -9,11 +9,11 @@ from typing import Any, BinaryIO, TypeVar
 import click
 from aiokafka.errors import KafkaError
 
+from inm.cli import desk
 from inm.cli.endings import Drop, Ending, Retry
 from inm.cli.letterbox import Letterbox, progress
 from inm.core import deadletters, lettertext
 from inm.core.deadletters import DeadLetterError, Letter, Letters, Original, Selection
-from inm.documents import load_catalogue
 from inm.settings import Settings, from_environment
 from inm.streaming.chunks import now_ms
 
@@ -165,7 +165,7 @@ def retry(
     if mended is not None and len(ids) != 1:
         raise click.UsageError("--value mends one record: name one ID")
     settings = from_environment()
-    ending = Retry(settings.partitions, load_catalogue(settings), by, why, mended.read() if mended else None)
+    ending = Retry(settings.partitions, desk.run(desk.catalogue(settings)), by, why, mended.read() if mended else None)
     _end(settings, _selected(ids, reason, stage, topic, since), ending, dry_run, yes)
 
 

@@ -10,10 +10,10 @@ from aiokafka.errors import KafkaError
 from inm import topics
 from inm.cli.letterbox import Letterbox
 from inm.core import deadletters
+from inm.core.catalogue import Catalogue
 from inm.core.deadletters import Closing, DeadLetterError, Letter, Resend
 from inm.core.masking import Mask
 from inm.core.requests import InvalidRequestError, expand, parse
-from inm.core.scenarios import Catalogue
 from inm.streaming.chunks import now_ms
 
 SHOWN = 3

@@ -1,19 +1,18 @@
 """``inm topics``."""
 
-import asyncio
 import json
 
 import click
 
 from inm import topics
-from inm.documents import load_catalogue
+from inm.cli import desk
 from inm.settings import Settings, from_environment, kafka_client
 from inm.streaming import admin
 
 
-def wanted(settings: Settings) -> list[topics.Topic]:
-    """The topics that an installation with these settings has."""
-    return topics.catalogue(load_catalogue(settings).tenants, settings.partitions)
+async def wanted(settings: Settings) -> list[topics.Topic]:
+    """The topics that the installation has, or will begin with."""
+    return topics.catalogue((await desk.catalogue(settings)).tenants, settings.partitions)
 
 
 @click.command("topics")
@@ -22,13 +21,12 @@ def wanted(settings: Settings) -> list[topics.Topic]:
 def command(create: bool, as_json: bool) -> None:
     """List the topics of the installation with their keys and partitions, or create those that are missing."""
     settings = from_environment()
+    wished = desk.run(wanted(settings))
     if create:
-        for name in asyncio.run(
-            admin.ensure(wanted(settings), settings.broker.servers, kafka_client(settings), settings.broker.replication)
-        ):
+        for name in desk.run(admin.ensure(wished, settings.broker.servers, kafka_client(settings), settings.broker.replication)):
             click.echo(f"created {name}")
         return
-    for topic in wanted(settings):
+    for topic in wished:
         if as_json:
             row = {"name": topic.name, "partitions": topic.partitions, "key": topic.key, "public": topic.public, "config": topic.config}
             click.echo(json.dumps(row))

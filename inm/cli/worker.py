@@ -41,14 +41,11 @@ def command(worker_id: str | None, http_port: int | None, create_topics: bool, l
     if http_port is not None:
         os.environ["INM_HTTP_PORT"] = str(http_port)
     from inm.app import app
-    from inm.cli.topics import wanted
-    from inm.streaming import admin
     from inm.streaming.app import check_versions
 
     if not os.environ.get("INM_ANY_VERSIONS"):
         check_versions()
-    if create_topics:
-        asyncio.run(admin.ensure(wanted(app.settings), app.brokers, app.client, app.settings.broker.replication))
+    asyncio.run(app.prepare(create_topics))
     worker = _worker(app, log_level)
     # What is loaded stays: collecting it again and again was a sixth of a busy worker's time. Reference counts free the rest.
     gc.collect()

@@ -1,4 +1,4 @@
-"""API keys: ``inm_live_<id>_<secret>``. Only their SHA-256 is ever kept."""
+"""API keys: ``inm_live_<id>_<secret>``, and ``inm_test_…``, which sends to magic recipients only. Only their SHA-256 is ever kept."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,16 +6,19 @@ from hashlib import sha256
 
 from msgspec import Struct
 
-_KEY = re.compile(r"inm_live_(?P<id>[A-Za-z0-9]{1,32})_(?P<secret>[A-Za-z0-9_-]{32,128})")
-FORM = "inm_live_<id: letters and digits>_<secret: at least 32 letters, digits, - or _>"
+_KEY = re.compile(r"inm_(?P<kind>live|test)_(?P<id>[A-Za-z0-9]{1,32})_(?P<secret>[A-Za-z0-9_-]{32,128})")
+FORM = "inm_live_<id: letters and digits>_<secret: at least 32 letters, digits, - or _>, or inm_test_…"
 
 
 class ApiKey(Struct, frozen=True):
-    """A key that is known: whose it is, its public id, and the hash of the whole key in hexadecimal."""
+    """A key that is known: whose it is, its public id, and the hash of the whole key in hexadecimal. ``expires`` in ms since 1970."""
 
     tenant: str
     id: str
     sha256: str
+    expires: int | None = None
+    test: bool = False
+    """It sends to magic recipients only."""
 
 
 def hashed(tenant: str, key: str) -> ApiKey:
@@ -23,7 +26,7 @@ def hashed(tenant: str, key: str) -> ApiKey:
     match = _KEY.fullmatch(key)
     if not match:
         raise ValueError(f"an API key of tenant {tenant} is not of the form {FORM}")
-    return ApiKey(tenant, match["id"], sha256(key.encode()).hexdigest())
+    return ApiKey(tenant, match["id"], sha256(key.encode()).hexdigest(), test=match["kind"] == "test")
 
 
 def index(keys: Iterable[ApiKey]) -> dict[str, ApiKey]:
@@ -31,6 +34,10 @@ def index(keys: Iterable[ApiKey]) -> dict[str, ApiKey]:
     return {key.sha256: key for key in keys}
 
 
-def find(known: Mapping[str, ApiKey], key: str) -> ApiKey | None:
-    """The known key that this is, or None. A look-up by hash tells an attacker nothing by its time: he cannot steer the hash."""
-    return known.get(sha256(key.encode(errors="replace")).hexdigest()) if len(key) <= 256 else None
+def find(known: Mapping[str, ApiKey], key: str, now: int) -> ApiKey | None:
+    """The known key that this is, in force at ``now`` (ms), or None.
+
+    A look-up by hash tells an attacker nothing by its time: he cannot steer the hash.
+    """
+    found = known.get(sha256(key.encode(errors="replace")).hexdigest()) if len(key) <= 256 else None
+    return found if found is not None and (found.expires is None or now < found.expires) else None

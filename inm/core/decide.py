@@ -1,29 +1,24 @@
 """What to send now for a notification: the first step of its plan that can be made, or why there is none."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 from msgspec import Struct
 
-from inm.core import languages
-from inm.core.ids import delivery_id
-from inm.core.records import Content, Delivery, Notification
-from inm.core.rendering import RenderError
-from inm.core.scenarios import Book, Catalogue, Message, Scenario, Step, Template, Until
-from inm.core.sms import segment
+from inm.core import consent
+from inm.core.algorithms import Algorithms, NoAlgorithms
+from inm.core.case import ADDRESS, Case
+from inm.core.catalogue import Book, BoundScenario
+from inm.core.choice import Choice, choose
+from inm.core.composing import CannotError, compose
+from inm.core.grounds import Grounds, Report, Skip
+from inm.core.records import Delivery, Notification
+from inm.core.scenarios import Step, Until
 from inm.core.users import User
 
-ADDRESS = {"sms": "phone", "email": "email"}
-"""The field of recipients and users that holds a channel's address."""
+__all__ = ["Decision", "Refusal", "Send", "Skip", "decide"]
 
-
-class Skip(Struct, frozen=True):
-    """A step that could not be made, and why: ``reason`` is one of ``REASONS``."""
-
-    step: int
-    channel: str
-    reason: str
-    detail: str
+_MENDED_LAST = ("opted-out", "no-address", "not-chosen")
+"""Reasons of single steps that tell less than any other: nobody can mend them in the scenario or the fields."""
 
 
 class Send(Struct, frozen=True):
@@ -34,6 +29,8 @@ class Send(Struct, frozen=True):
     until: Until
     steps: int
     skipped: list[Skip]
+    grounds: Grounds = Grounds()
+    plan: list[Step] = []
 
 
 class Refusal(Struct, frozen=True):
@@ -42,120 +39,128 @@ class Refusal(Struct, frozen=True):
     reason: str
     detail: str
     skipped: list[Skip]
+    grounds: Grounds = Grounds()
+    plan: list[Step] = []
 
 
 Decision = Send | Refusal
 
+NONE = NoAlgorithms()
 
-class _CannotError(Exception):
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.detail = detail
+MOST_NAMES = 50
+"""Field names that the grounds keep, of request and user each."""
 
 
-def decide(notification: Notification, catalogue: Catalogue, user: User | None, now: int) -> Decision:
-    """The decision for ``notification.step`` at ``now`` (ms), when its ``at`` has come.
+def decide(
+    notification: Notification,
+    book: Book | None,
+    user: User | None,
+    now: int,
+    algorithms: Algorithms = NONE,
+    plan: Sequence[Step] = (),
+) -> Decision:
+    """The decision for ``notification.step`` at ``now`` (ms), when its ``at`` has come, by the documents of its tenant.
 
-    The request's addresses, language and fields win over the user's. Validity counts from the later of
+    ``plan`` is what was decided for the first step: further steps go on with it. Validity counts from the later of
     ``received`` and ``at``; no attempt begins after it or after the step's deadline.
     """
-    book = catalogue.book(notification.tenant)
-    scenario = book.scenarios.get(notification.scenario) if book else None
-    if book is None or scenario is None:
+    bound = book.scenarios.get(notification.scenario) if book else None
+    if book is None or bound is None:
         reason = "unknown-scenario" if book else "unknown-tenant"
         return Refusal(reason, f"{notification.tenant}/{notification.scenario}", [])
-    validity_ends = max(notification.received, notification.at or 0) + scenario.validity * 1000
-    if now > validity_ends:
-        return Refusal("expired", f"its validity of {scenario.validity} s ended {now - validity_ends} ms ago", [])
+    case = Case(notification, book, bound.document, user, now)
+    late = now - _validity_ends(case)
+    if late > 0:
+        detail = f"its validity of {case.scenario.validity} s ended {late} ms ago"
+        return Refusal("expired", detail, [], _grounds(case, bound))
+    entry = consent.refusal(case.user, case.scenario)
+    if entry:
+        return Refusal("opted-out", f"the user has opted out of {entry}", [], _grounds(case, bound))
+    return _decide(case, bound, algorithms, plan)
+
+
+def _decide(case: Case, bound: BoundScenario, algorithms: Algorithms, plan: Sequence[Step]) -> Decision:
+    reports: list[Report] = []
+    if case.scenario.enrich:
+        added, report = algorithms.enrich(case.scenario.enrich, case.context())
+        case.enriched = added or {}
+        reports.append(report)
+    if plan:
+        choice = Choice(list(plan), case.notification.lane or case.scenario.lane)
+    else:
+        choice = choose(case, bound.rules, algorithms)
+        if choice.report:
+            reports.append(choice.report)
+    failed = _failed(case, reports)
+    if failed:
+        detail = f"algorithm {failed.name}: {failed.result} {failed.detail}".rstrip()
+        return Refusal("algorithm-failed", detail, [], _grounds(case, bound, choice, reports))
+    if not choice.send or not choice.plan:
+        detail = "the algorithm chose none of the steps" if choice.send else "a rule wants nothing sent"
+        return Refusal("suppressed", detail, choice.left_out, _grounds(case, bound, choice, reports, choice.left_out))
+    delivery, skipped = _first_step(case, choice)
+    grounds = _grounds(case, bound, choice, reports, skipped)
+    if delivery is None:
+        reason, detail = _why_none(skipped)
+        return Refusal(reason, detail, skipped, grounds, choice.plan)
+    step = choice.plan[delivery.step - 1]
+    return Send(delivery, case.now + step.after * 1000, step.until, len(choice.plan), skipped, grounds, choice.plan)
+
+
+def _first_step(case: Case, choice: Choice) -> tuple[Delivery | None, list[Skip]]:
+    """The first step that can be made, from the notification's on, and those before it and outside of the choice."""
     skipped: list[Skip] = []
-    for number, step in enumerate(scenario.plan[notification.step - 1 :], notification.step):
-        deadline = now + step.after * 1000
+    validity_ends = _validity_ends(case)
+    for number, step in enumerate(choice.plan[case.notification.step - 1 :], case.notification.step):
         try:
-            delivery = _delivery(notification, number, book, scenario, user, now, min(validity_ends, deadline))
-        except _CannotError as error:
+            return compose(case, step, number, choice.lane, min(validity_ends, case.now + step.after * 1000)), skipped + choice.left_out
+        except CannotError as error:
             skipped.append(Skip(number, step.channel, error.reason, error.detail))
-        else:
-            return Send(delivery, deadline, step.until, len(scenario.plan), skipped)
-    return _refusal(skipped)
+    return None, skipped + choice.left_out
 
 
-def _refusal(skipped: list[Skip]) -> Refusal:
-    """The first reason that somebody can mend in the scenario or the fields; ``no-address`` if all lack an address."""
-    telling = next((skip for skip in skipped if skip.reason != "no-address"), None)
-    if telling:
-        return Refusal(telling.reason, f"step {telling.step} ({telling.channel}): {telling.detail}", skipped)
-    wanted = ", ".join(dict.fromkeys(ADDRESS[skip.channel] for skip in skipped))
-    return Refusal("no-address", f"the plan needs {wanted}" if wanted else "the plan has no further step", skipped)
+def _why_none(skipped: list[Skip]) -> tuple[str, str]:
+    """The first reason that somebody can mend in the scenario or the fields; else that the user wants none; ``no-address`` at last."""
+    ranked = sorted(skipped, key=lambda skip: _MENDED_LAST.index(skip.reason) if skip.reason in _MENDED_LAST else -1)
+    if ranked and ranked[0].reason != "no-address":
+        return ranked[0].reason, f"step {ranked[0].step} ({ranked[0].channel}): {ranked[0].detail}"
+    wanted = ", ".join(dict.fromkeys(ADDRESS[skip.channel] for skip in skipped if skip.reason == "no-address"))
+    return "no-address", f"the plan needs {wanted}" if wanted else "the plan has no further step"
 
 
-def _delivery(
-    notification: Notification, number: int, book: Book, scenario: Scenario, user: User | None, now: int, expires: int
-) -> Delivery:
-    step = scenario.plan[number - 1]
-    to = _address(step, notification, user)
-    template = book.templates[step.template]
-    wanted = notification.language or (user.language if user else None)
-    language = languages.pick(template.messages, wanted, book.tenant.language) or min(template.messages)
-    content = _content(template, template.messages[language], _fields(notification, user))
-    encoding, parts = _segments(content, step, scenario)
-    return Delivery(
-        id=delivery_id(notification.id, number, 1),
-        notification=notification.id,
-        key=notification.key,
-        tenant=notification.tenant,
-        scenario=scenario.name,
-        channel=step.channel,
-        lane=notification.lane or scenario.lane,
-        route=step.route or book.tenant.routes[step.channel],
-        to=to,
-        sender=step.sender,
-        content=content,
-        template=template.name,
-        version=template.version,
-        language=language,
-        step=number,
-        attempt=1,
-        decided=now,
-        expires=expires,
-        parts=parts,
-        encoding=encoding,
-        on_unknown=scenario.on_unknown,
+def _validity_ends(case: Case) -> int:
+    return max(case.notification.received, case.notification.at or 0) + case.scenario.validity * 1000
+
+
+def _failed(case: Case, reports: list[Report]) -> Report | None:
+    """The plug-in without which the scenario wants nothing sent."""
+    declared = {"choose": case.scenario.choose, "enrich": case.scenario.enrich}
+    for report in reports:
+        algorithm = declared[report.hook]
+        if report.result != "used" and algorithm and algorithm.otherwise == "refuse":
+            return report
+    return None
+
+
+_UNDECIDED = Choice([], "normal")
+
+
+def _grounds(
+    case: Case, bound: BoundScenario, choice: Choice = _UNDECIDED, reports: Sequence[Report] = (), skipped: Sequence[Skip] = ()
+) -> Grounds:
+    return Grounds(
+        step=case.notification.step,
+        revision=bound.revision,
+        user=case.state,
+        rules=len(case.scenario.rules),
+        rule=None if choice.hit.index is None else choice.hit.index + 1,
+        rule_name=choice.rule.name if choice.rule else "",
+        misses=[*choice.hit.misses, *case.unusable],
+        skipped=list(skipped),
+        reports=list(reports),
+        language=case.language,
+        tone=case.tone,
+        preferred=choice.preferred,
+        request_fields=list(case.request_fields)[:MOST_NAMES],
+        user_fields=list(case.user_fields)[:MOST_NAMES],
     )
-
-
-def _address(step: Step, notification: Notification, user: User | None) -> str:
-    field = ADDRESS[step.channel]
-    address: str | None = getattr(notification, field) or (getattr(user, field) if user else None)
-    if not address:
-        raise _CannotError("no-address", f"no {field}")
-    return address
-
-
-def _fields(notification: Notification, user: User | None) -> Mapping[str, Any]:
-    if user is None:
-        return notification.fields
-    known = {**user.fields, "name": user.name} if user.name else user.fields
-    return {**known, **notification.fields}
-
-
-def _content(template: Template, message: Message, fields: Mapping[str, Any]) -> Content:
-    try:
-        return Content(
-            text=message.text.render(fields),
-            # One line, for a line break in it would begin another header (RFC 5322, section 2.2).
-            subject=" ".join(message.subject.render(fields).split()) if message.subject else None,
-            html=message.html.render(fields) if message.html else None,
-            flash=template.flash,
-        )
-    except RenderError as error:
-        raise _CannotError(error.reason, f"template {template.name} version {template.version}: {error.detail}") from error
-
-
-def _segments(content: Content, step: Step, scenario: Scenario) -> tuple[str | None, int]:
-    if step.channel != "sms":
-        return None, 1
-    segments = segment(content.text)
-    if segments.parts > scenario.max_parts:
-        raise _CannotError("too-many-parts", f"{segments.parts} parts in {segments.encoding}, allowed are {scenario.max_parts}")
-    return segments.encoding, segments.parts

@@ -7,9 +7,23 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from inm.core.grounds import Called, UserState
 from inm.core.records import Lane
 
-Event = Literal["scheduled", "accepted", "step", "retried", "submitted", "delivered", "read", "failed", "unknown", "expired"]
+Event = Literal[
+    "scheduled",
+    "accepted",
+    "step",
+    "retried",
+    "submitted",
+    "delivered",
+    "read",
+    "failed",
+    "unknown",
+    "expired",
+    "suppressed",
+    "expanded",
+]
 
 
 class Times(Struct, frozen=True, omit_defaults=True):
@@ -22,6 +36,34 @@ class Times(Struct, frozen=True, omit_defaults=True):
     delivered: Annotated[int | None, Meta(description="The last part was delivered, by the provider's receipt (ms).")] = None
 
 
+class Rejected(Struct, frozen=True, omit_defaults=True):
+    """A step that was not taken."""
+
+    step: Annotated[int, Meta(description="Step of the plan, from 1; those that an algorithm left out come behind those it chose.")]
+    channel: Annotated[str, Meta(description="sms or email.")]
+    reason: Annotated[str, Meta(description="Why, from the documented list of reasons.")]
+
+
+class Decided(Struct, frozen=True, omit_defaults=True):
+    """What a decision rests on: versions, names and reasons, no values. What it came to is in the record itself."""
+
+    revision: Annotated[int, Meta(description="Revision of the scenario.")] = 0
+    user: Annotated[
+        UserState,
+        Meta(
+            description="What was known of the user: none, unknown (the source knows no such user), fresh, stale (past its time) or "
+            "loaded (fetched for this)."
+        ),
+    ] = "none"
+    rule: Annotated[int | None, Meta(description="The rule of the scenario that held, from 1; absent if none did.")] = None
+    rule_name: Annotated[str, Meta(description="Its name, if it has one.")] = ""
+    language: Annotated[str | None, Meta(description="The language that was asked for, by the request or the user data.")] = None
+    tone: Annotated[str | None, Meta(description="Likewise, the tone of voice.")] = None
+    preferred: Annotated[str | None, Meta(description="The user's own channel, if its steps were tried first.")] = None
+    rejected: Annotated[list[Rejected], Meta(description="Steps that were not taken, and why.")] = []
+    algorithms: Annotated[dict[str, Called], Meta(description="What came of each plug-in: used, or why it had no say.")] = {}
+
+
 class Edr(Struct, frozen=True, omit_defaults=True, tag=1, tag_field="schema"):
     """One event of one notification. Every notification has exactly one record with ``final`` true; later ones correct it."""
 
@@ -31,7 +73,8 @@ class Edr(Struct, frozen=True, omit_defaults=True, tag=1, tag_field="schema"):
         Meta(
             description="What happened: scheduled (it waits for its time), accepted (the request is taken), step (a further step of the "
             "plan begins), retried (an attempt failed, another follows), submitted (the provider took it), delivered, read, failed, "
-            "unknown (no one knows whether it arrived), expired (its time ended before it could be sent)."
+            "unknown (no one knows whether it arrived), expired (its time ended before it could be sent), suppressed (nothing is sent: a "
+            "rule or the recipient wants it so), expanded (it stood for several recipients, who have notifications of their own)."
         ),
     ]
     at: Annotated[int, Meta(description="When it happened (ms).")]
@@ -50,6 +93,7 @@ class Edr(Struct, frozen=True, omit_defaults=True, tag=1, tag_field="schema"):
     template: Annotated[str | None, Meta(description="Name of the template that made the text.")] = None
     version: Annotated[int | None, Meta(description="Version of that template.")] = None
     language: Annotated[str | None, Meta(description="Language of the text (BCP 47).")] = None
+    tone: Annotated[str | None, Meta(description="Its tone of voice, if the variant has one.")] = None
     step: Annotated[int | None, Meta(description="Step of the plan, from 1.")] = None
     attempt: Annotated[int | None, Meta(description="Attempt of the step, from 1.")] = None
     parts: Annotated[int | None, Meta(description="Short messages that the text takes; 1 for other channels.")] = None
@@ -61,3 +105,7 @@ class Edr(Struct, frozen=True, omit_defaults=True, tag=1, tag_field="schema"):
     redelivered: Annotated[bool, Meta(description="It may have been submitted before: a worker died before it could note that.")] = False
     duplicate: Annotated[bool, Meta(description="A further submit of what was submitted already.")] = False
     correction: Annotated[bool, Meta(description="Came late, and says otherwise or more than an earlier record.")] = False
+    test: Annotated[bool, Meta(description="A test, not to be counted as business.")] = False
+    parent: Annotated[str | None, Meta(description="The notification that this one was made from.")] = None
+    children: Annotated[int, Meta(description="With expanded: how many notifications were made from this one.")] = 0
+    decision: Annotated[Decided | None, Meta(description="With accepted and step: what the decision rests on.")] = None

@@ -11,9 +11,13 @@ def partition_of(key: bytes, partitions: int) -> int:
     return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
-def user_key(tenant: str, user: str | None, phone: str | None, email: str | None) -> str:
-    """``tenant/user-id``, or ``tenant/address`` when the request names no user."""
-    return f"{tenant}/{user or phone or (email or '').lower()}"
+OFFER = "offer:"
+"""What the key of a shared offer has before its id, so that it is no user's."""
+
+
+def user_key(tenant: str, user: str | None, phone: str | None, email: str | None, offer: str | None = None) -> str:
+    """``tenant/user-id``, ``tenant/address`` when the request names no user, or ``tenant/offer:<id>``."""
+    return f"{tenant}/{OFFER}{offer}" if offer else f"{tenant}/{user or phone or (email or '').lower()}"
 
 
 def _digest(text: str) -> str:

@@ -5,13 +5,15 @@ changes nothing; after the end there are corrections and reads, never a new step
 current one reports is recorded, and may end the notification as delivered, but begins nothing.
 """
 
+from collections.abc import Sequence
+
 from inm.core.decide import Decision, Send
 from inm.core.ledger import Effects, Journey, Sent, Told, copy
 from inm.core.progress import HORIZON, Progress
 from inm.core.records import Notification, Outcome
 from inm.core.results import Result
 
-__all__ = ["HORIZON", "Effects", "Journey", "Sent", "Told", "advance", "begin", "is_early", "postpone", "resume", "waits_for"]
+__all__ = ["HORIZON", "Effects", "Journey", "Sent", "Told", "advance", "begin", "expand", "is_early", "postpone", "resume", "waits_for"]
 
 HELD = frozenset({Result.THROTTLED, Result.ROUTE_FAULT})
 """No attempts: the route waits, not the notification."""
@@ -30,6 +32,8 @@ def _new(notification: Notification, now: int) -> Journey:
         request_id=notification.request_id,
         user=notification.user,
         fingerprint=notification.fingerprint,
+        test=notification.test,
+        parent=notification.parent,
     )
 
 
@@ -53,16 +57,28 @@ def is_early(journey: Journey, outcome: Outcome) -> bool:
     return journey.state == "scheduled" or outcome.step > journey.step
 
 
-def begin(notification: Notification, decision: Decision, now: int) -> tuple[Journey, Effects]:
-    """A new journey by the decision for its first step."""
+def begin(notification: Notification, decision: Decision, now: int, further: Sequence[Notification] = ()) -> tuple[Journey, Effects]:
+    """A new journey by the decision for its first step; ``further`` are the notifications for the user's other addresses."""
     journey = _new(notification, now)
     journey.steps = decision.steps if isinstance(decision, Send) else 0
     work = Progress(journey, now)
     if isinstance(decision, Send):
         work.start(decision, notification, "accepted")
     else:
-        work.emit("accepted", None)
-        work.end("expired" if decision.reason == "expired" else "failed", None, reason=decision.reason, text=decision.detail)
+        work.refused(decision)
+    work.effects.children.extend(further)
+    return work.done()
+
+
+def expand(notification: Notification, children: Sequence[Notification], now: int) -> tuple[Journey, Effects]:
+    """A new journey that ends at once: each of its ``children`` has its own."""
+    work = Progress(_new(notification, now), now)
+    work.emit("accepted", None)
+    if children:
+        work.end("expanded", None, children=len(children))
+    else:
+        work.end("failed", None, reason="unknown-offer", text=f"no members of {notification.key.partition('/')[2]}")
+    work.effects.children.extend(children)
     return work.done()
 
 

@@ -1,17 +1,22 @@
 """Languages: the order of fall-back, and how numbers, money and dates are written in each."""
 
-from collections.abc import Container
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 LAST_RESORT = "en"
+NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
+MOST_LANGUAGES = 1000
+"""Orders that are remembered: producers may name any language."""
 LARGEST = Decimal(10) ** 15
 """Above this a number in a message is a mistake, and formatting it could be made arbitrarily slow."""
 
 
+@lru_cache(4096)
 def normal(tag: str) -> str:
     """A BCP 47 tag in its usual case: ``IT-ch`` is ``it-CH`` (RFC 5646, section 2.1.1)."""
     first, *rest = tag.split("-")
@@ -20,19 +25,39 @@ def normal(tag: str) -> str:
     )
 
 
-@lru_cache(1024)
-def fallback(language: str | None, default: str) -> tuple[str, ...]:
-    """What to try, best first: ``it-CH``, ``it``, the tenant's language likewise, ``en``; each once."""
-    order: dict[str, None] = {}
-    for tag in filter(None, (language, default, LAST_RESORT)):
-        parts = normal(tag).split("-")
-        order.update({"-".join(parts[:length]): None for length in range(len(parts), 0, -1)})
-    return tuple(order)
+class Fallback:
+    """A tenant's orders of languages and of tones of voice. ``default`` is its language, ``chains`` and ``tones`` what it declares."""
 
+    def __init__(self, default: str, chains: Mapping[str, Sequence[str]] = NONE, tones: Mapping[str, Sequence[str]] = NONE) -> None:
+        self._chains = {normal(tag): [*map(normal, chain)] for tag, chain in chains.items()}
+        self._tones = tones
+        self._last = dict.fromkeys((*self._expanded(default), LAST_RESORT))
+        self._known: dict[str, tuple[str, ...]] = {}
 
-def pick(available: Container[str], language: str | None, default: str) -> str | None:
-    """The best of the ``available`` languages (in their usual case), or None if none of the order is there."""
-    return next((tag for tag in fallback(language, default) if tag in available), None)
+    def languages(self, wanted: str | None) -> tuple[str, ...]:
+        """What to try, best first, in the usual case, each once.
+
+        ``it-CH`` and its declared chain; or, without one, ``it`` likewise. Then the tenant's language in the same way, and ``en``.
+        """
+        key = wanted or ""
+        if key not in self._known:
+            if len(self._known) >= MOST_LANGUAGES:
+                self._known.clear()
+            self._known[key] = tuple(dict.fromkeys((*self._expanded(key), *self._last)))
+        return self._known[key]
+
+    def tones(self, wanted: str | None) -> tuple[str | None, ...]:
+        """What to try, best first, each once: the tone, its declared chain, and None for a variant without tone."""
+        return (*dict.fromkeys((wanted, *self._tones.get(wanted, ()))), None) if wanted else (None,)
+
+    def _expanded(self, tag: str) -> Iterator[str]:
+        parts = normal(tag).split("-") if tag else []
+        for length in range(len(parts), 0, -1):
+            part = "-".join(parts[:length])
+            yield part
+            if part in self._chains:
+                yield from self._chains[part]
+                return
 
 
 @dataclass(frozen=True)

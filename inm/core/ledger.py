@@ -5,7 +5,9 @@ from copy import copy as shallow
 from msgspec import Struct, field
 
 from inm.core.edr import Edr, Event
+from inm.core.grounds import Grounds
 from inm.core.records import Delivery, Lane, Notification, Outcome
+from inm.core.scenarios import Step
 
 
 class Told(Struct, frozen=True, array_like=True):
@@ -40,13 +42,14 @@ class Sent(Struct, array_like=True):
     started: int | None = None
     submitted: int | None = None
     delivered: int | None = None
+    tone: str | None = None
 
 
 class Journey(Struct, array_like=True):
     """One notification; a row of the journeys table. ``expires`` (ms) is when the row may go.
 
     ``state`` is the last event that counted; ``pending`` what the end will be if no further step can be made.
-    ``notification`` is kept while steps may follow.
+    ``notification`` and ``plan`` are kept while steps may follow.
     """
 
     id: str
@@ -69,15 +72,25 @@ class Journey(Struct, array_like=True):
     events: list[Told] = []
     seen: list[str] = []
     fingerprint: str | None = None
+    grounds: list[Grounds] = []
+    """Of each step that was decided."""
+    plan: list[Step] = []
+    """As it was decided for the first step."""
+    test: bool = False
+    parent: str | None = None
 
 
 class Effects(Struct):
-    """What is to be emitted. ``deadline`` is an outcome for when its ``at`` has come; ``again`` goes back to evaluate."""
+    """What is to be emitted. ``deadline`` is an outcome for when its ``at`` has come; ``again`` goes back to evaluate.
+
+    ``children`` go there too, each under its own key.
+    """
 
     edrs: list[Edr] = field(default_factory=list)
     delivery: Delivery | None = None
     deadline: Outcome | None = None
     again: Notification | None = None
+    children: list[Notification] = field(default_factory=list)
 
 
 def copy(journey: Journey) -> Journey:
@@ -86,4 +99,5 @@ def copy(journey: Journey) -> Journey:
     copied.deliveries = [shallow(sent) for sent in journey.deliveries]
     copied.events = [*journey.events]
     copied.seen = [*journey.seen]
+    copied.grounds = [*journey.grounds]
     return copied

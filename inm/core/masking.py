@@ -16,7 +16,7 @@ _OURS: Set[str] = frozenset(_REQUEST | _EVENT | _DELIVERY)
 """Members of requests and of our own records that say nothing of a person."""
 _PROVIDERS: Set[str] = _OURS | {"result", "code"}
 _OPEN: Mapping[str, Set[str]] = {
-    "to": frozenset({"language"}),
+    "to": frozenset({"language", "tone", "role"}),
     "data": _OURS,
     "value": _OURS,
     "answer": _PROVIDERS,

@@ -5,7 +5,8 @@ from typing import Any
 from msgspec import structs
 
 from inm.core.decide import Decision, Refusal, Send
-from inm.core.edr import Edr, Event, Times
+from inm.core.edr import Decided, Edr, Event, Rejected, Times
+from inm.core.grounds import Grounds
 from inm.core.ids import delivery_id
 from inm.core.ledger import Effects, Journey, Sent, Told
 from inm.core.records import Notification, Outcome, Receipt
@@ -15,7 +16,7 @@ HORIZON = 7 * 24 * 3600 * 1000
 """Milliseconds that a journey is kept after its last event or deadline: how long a repeated request is recognised."""
 
 RANK: dict[str, int] = {"scheduled": 0, "decided": 0, "accepted": 0, "step": 0, "retried": 1, "unknown": 2, "submitted": 3}
-RANK |= {"expired": 4, "failed": 4, "delivered": 5, "read": 6}
+RANK |= {"expired": 4, "failed": 4, "suppressed": 4, "expanded": 4, "delivered": 5, "read": 6}
 """What a delivery is known to be only grows: an answer that comes after its receipt does not undo it."""
 
 _AT_DEADLINE: tuple[tuple[str, Event, str], ...] = (
@@ -26,8 +27,12 @@ _AT_DEADLINE: tuple[tuple[str, Event, str], ...] = (
 )
 """The state of a step's attempts, the first that is found; the event that it makes of the step; the reason."""
 
-_SHARED = ("channel", "route", "to", "sender", "template", "version", "language", "step", "attempt", "parts", "encoding")
+_SHARED = ("channel", "route", "to", "sender", "template", "version", "language", "tone", "step", "attempt", "parts", "encoding")
 _FROM_DELIVERY = ("id", "decided", *_SHARED)
+
+
+_ENDS: dict[str, Event] = {"expired": "expired", "user-data-unavailable": "expired", "suppressed": "suppressed", "opted-out": "suppressed"}
+"""The final event of a refusal, by its reason; ``failed`` for all others."""
 
 
 class Progress:
@@ -68,11 +73,13 @@ class Progress:
         delivery, journey = send.delivery, self.journey
         journey.step, journey.steps, journey.until = delivery.step, send.steps, send.until
         journey.lane, journey.pending = delivery.lane, None
-        journey.notification = notification if delivery.step < send.steps else None
-        self.tell_skipped(send)
+        further = delivery.step < send.steps
+        journey.notification = structs.replace(notification, lane=delivery.lane) if further else None
+        journey.plan = send.plan if further else []
+        self.grounded(send)
         sent = Sent(**{name: getattr(delivery, name) for name in _FROM_DELIVERY})
         journey.deliveries.append(sent)
-        self.emit(event, sent)
+        self.emit(event, sent, decision=_decided(send.grounds))
         self.effects.delivery = delivery
         self.effects.deadline = Outcome(
             id=f"{delivery.id}.deadline",
@@ -189,26 +196,33 @@ class Progress:
         if not again:
             self.emit(event, sent, **more)
         self.journey.pending = (event, more.get("reason") or "")
-        self.effects.again = structs.replace(notification, step=self.journey.step + 1)
+        self.effects.again = structs.replace(notification, step=self.journey.step + 1, loaded=None, asked=0)
 
     def give_up(self, refusal: Refusal) -> None:
         """No further step can be made: the end is what the last step came to."""
         assert self.journey.pending
         event, reason = self.journey.pending
-        self.tell_skipped(refusal)
+        self.grounded(refusal)
         self.end(event, self.attempts(self.journey.step)[-1], reason=reason, text=refusal.detail)
 
     def end(self, event: Event, sent: Sent | None, **more: Any) -> None:
         self.emit(event, sent, final=True, **more)
         self.journey.final = True
         self.journey.pending = self.journey.notification = None
+        self.journey.plan = []
 
     def tell(self, event: str, detail: str = "") -> None:
         self.journey.events.append(Told(self.now, event, detail))
 
-    def tell_skipped(self, decision: Decision) -> None:
-        for skip in decision.skipped:
-            self.tell("skipped", f"step {skip.step} {skip.channel}: {skip.reason}, {skip.detail}")
+    def refused(self, refusal: Refusal) -> None:
+        """Nothing can be sent from the first."""
+        self.grounded(refusal)
+        self.emit("accepted", None, decision=_decided(refusal.grounds))
+        self.end(_ENDS.get(refusal.reason, "failed"), None, reason=refusal.reason, text=refusal.detail)
+
+    def grounded(self, decision: Decision) -> None:
+        """Keep what a decision rests on, with the steps that it could not take."""
+        self.journey.grounds.append(decision.grounds)
 
     def emit(
         self,
@@ -243,6 +257,8 @@ class Progress:
             user=journey.user,
             lane=journey.lane,
             correction=correction,
+            test=journey.test,
+            parent=journey.parent,
             **ours,
         )
         self.effects.edrs.append(edr)
@@ -250,3 +266,18 @@ class Progress:
         self.tell(event, " ".join(filter(None, words)))
         if not journey.final or RANK[event] > RANK[journey.state]:
             journey.state = event
+
+
+def _decided(grounds: Grounds) -> Decided:
+    """The grounds as analysts have them: without field names and details."""
+    return Decided(
+        revision=grounds.revision,
+        user=grounds.user,
+        rule=grounds.rule,
+        rule_name=grounds.rule_name,
+        language=grounds.language,
+        tone=grounds.tone,
+        preferred=grounds.preferred,
+        rejected=[Rejected(skip.step, skip.channel, skip.reason) for skip in grounds.skipped],
+        algorithms={report.name: report.result for report in grounds.reports},
+    )

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from inm.core.results import Answer
 
+ChannelName = Literal["sms", "email"]
 Lane = Literal["urgent", "normal", "bulk"]
 LANES: tuple[Lane, ...] = ("urgent", "normal", "bulk")
 
@@ -23,6 +24,8 @@ Phone = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$(?!\n)")]
 Email = Annotated[str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$(?!\n)")]
 Language = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$(?!\n)")]
 """BCP 47."""
+Tone = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,29}$(?!\n)")]
+"""Tone of voice: ``young``, ``senior``, …"""
 
 
 class Recipient(Struct, omit_defaults=True, forbid_unknown_fields=True):
@@ -33,6 +36,12 @@ class Recipient(Struct, omit_defaults=True, forbid_unknown_fields=True):
     email: Email | None = None
     language: Language | None = None
     """Wins over the user data's."""
+    tone: Tone | None = None
+    """Likewise."""
+    offer: Identity | None = None
+    """A shared offer: each of its members is notified, by role. It stands alone."""
+    role: Tone | None = None
+    """What the recipient is to what the request is about: ``master``, ``slave``, …; rules see it as ``request.role``."""
 
 
 class Request(Struct, omit_defaults=True, forbid_unknown_fields=True):
@@ -51,6 +60,8 @@ class Request(Struct, omit_defaults=True, forbid_unknown_fields=True):
     """Not before this time."""
     tenant: Name | None = None
     """Must be the topic's or the key's tenant if it is there at all."""
+    test: bool = False
+    """Marked as a test. Only addresses that it names itself are used, and magic ones are answered by INM itself."""
 
 
 class Notification(Struct, omit_defaults=True):
@@ -73,6 +84,19 @@ class Notification(Struct, omit_defaults=True):
     """Which step of the plan to decide now; above 1 it comes from the journeys stage."""
     fingerprint: str | None = None
     """Of what was asked, by which another request under the same key is told from the same one again."""
+    tone: str | None = None
+    offer: str | None = None
+    role: str | None = None
+    parent: str | None = None
+    """The notification that this one was made from, for a member of an offer or a further address."""
+    test: bool = False
+    """Marked as a test in EDRs. Its own addresses alone count, and magic ones are answered by INM itself."""
+    only: bool = False
+    """Its own addresses alone count, for it is one of several destinations of a user."""
+    loaded: Literal["known", "unknown", "failed"] | None = None
+    """What the users stage said when it was asked for the user's data; None: it has not been asked."""
+    asked: int = 0
+    """How often it has been."""
 
 
 class Content(Struct, omit_defaults=True):
@@ -113,6 +137,8 @@ class Delivery(Struct, omit_defaults=True):
     """It may have been submitted before: a worker died between the submit and its commit."""
     offer: int = 0
     """How often it has been offered to its route in vain: the route was down or throttled, and that is no attempt."""
+    tone: str | None = None
+    """The variant's tone of voice, if it has one."""
 
 
 class Wait(Struct, omit_defaults=True):

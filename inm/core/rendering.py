@@ -2,11 +2,14 @@
 
 The sandbox of Jinja2 stops attribute escapes, not bombs: ``'a' * 10**7`` and ``|center(10**7)`` run there.
 So a template here may only do what is listed: no calls, no assignments, no string arithmetic, a budget of
-loop rounds and a cap on the output. What it may not do is refused when it is compiled.
+work and a cap on the output. What it may not do is refused when it is compiled. Work is counted, not timed, so
+that the same text is made on every machine, or on none.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from decimal import Decimal
 from functools import cache, partial
 from typing import Any, NoReturn
 
@@ -24,17 +27,24 @@ MAX_SOURCE = 200_000
 """Characters of a template."""
 MAX_OUTPUT = 120_000
 """Characters of a rendered text; mail programs cut HTML at about 100 000."""
+MAX_CODE = 20_000
+"""Characters between the braces of a template."""
 MAX_ROUNDS = 2_000
 """Loop rounds of one rendering, all loops together."""
+MAX_WORK = 2_000_000
+"""Steps of one rendering: parts of a loop's body in each round, and characters that filters and comparisons read. Below a second."""
 MAX_NUMBER = 10**15
 
-_BUDGET = " rounds"
-"""The context's key for what is left of the rounds; no template can name it, since it begins with a space."""
+_ROUNDS, _WORK, _SPENT, _COMPARED = " rounds", " work", " spent", " compared"
+"""The context's keys for what is left, and filters of ours; no template can name them, since they begin with a space."""
+_CODE = re.compile(r"\{\{.*?(?:\}\}|\Z)|\{%.*?(?:%\}|\Z)", re.DOTALL)
 
 _NODES = """Template Output TemplateData Name Const Getattr Getitem Slice Filter Keyword Test If For CondExpr Compare Operand
     And Or Not Add Sub Mul Div FloorDiv Mod Neg Pos Tuple List"""
 _FILTERS = "abs capitalize count d default e escape first float int items last length lower title trim truncate upper urlencode"
-_TESTS = "defined undefined none string number mapping sequence boolean even odd in == != < <= > >= eq ne lt le gt ge equalto"
+_CHEAP = frozenset(["abs", "count", "d", "default", "first", "items", "last", "length"])
+"""Filters that look at no more than a part of a text."""
+_TESTS = "defined undefined none string number mapping sequence boolean even odd"
 _LOOP = "index index0 revindex revindex0 first last length depth"
 
 ALLOWED_NODES = frozenset(_NODES.split())
@@ -53,28 +63,32 @@ class RenderError(Exception):
 
 
 class Compiled:
-    """One compiled text of one language. ``variables`` are the fields it reads."""
+    """One compiled text of one language. ``variables`` are the fields it reads, ``needed`` those of them that it cannot do without."""
 
     def __init__(self, source: str, language: str, *, html: bool = False) -> None:
         """Compile. ``ValueError`` says what the template may not do, with its line."""
         if len(source) > MAX_SOURCE:
             raise ValueError(f"the template has {len(source)} characters, allowed are {MAX_SOURCE}")
+        code_size = sum(len(code[0]) for code in _CODE.finditer(source))
+        if code_size > MAX_CODE:
+            raise ValueError(f"the template has {code_size} characters between its braces, allowed are {MAX_CODE}")
         environment = _environment(language, html)
         try:
             tree = environment.parse(source)
             _confine(tree)
             self.variables = frozenset(meta.find_undeclared_variables(tree))
+            self.needed = self.variables - _guarded(tree)
             code = environment.compile(tree)
         except TemplateSyntaxError as error:
             raise ValueError(f"line {error.lineno}: {error.message}") from error
-        except (TemplateError, RecursionError) as error:
-            raise ValueError(str(error)) from error
+        except (TemplateError, RecursionError, SyntaxError, MemoryError) as error:
+            raise ValueError(f"deeper than can be compiled: {error}"[:200]) from error
         self._template = JinjaTemplate.from_code(environment, code, {})
 
     def render(self, fields: Mapping[str, Any]) -> str:
         """The text for these fields. ``RenderError`` if one is missing or a limit is reached."""
         template = self._template
-        context = template.new_context({**fields, _BUDGET: [MAX_ROUNDS]}, shared=True)
+        context = template.new_context({**fields, _ROUNDS: [MAX_ROUNDS], _WORK: [MAX_WORK]}, shared=True)
         try:
             return _joined(template.root_render_func(context))
         except UndefinedError as error:
@@ -111,27 +125,81 @@ def _confine(tree: nodes.Template) -> None:
     for loop in list(tree.find_all(nodes.For)):
         if loop.recursive:
             raise TemplateSyntaxError("recursive loops are not allowed in a template", loop.lineno)
-        loop.iter = nodes.Filter(loop.iter, _BUDGET, [], [], None, None, lineno=loop.lineno)
+        size = sum(1 for _ in loop.find_all(nodes.Node))
+        loop.iter = _filtered(loop.iter, _ROUNDS, nodes.Const(size))
+    for compared in list(tree.find_all(nodes.Compare)):
+        compared.expr = _filtered(compared.expr, _COMPARED, nodes.Const(False))
+        for operand in compared.ops:
+            operand.expr = _filtered(operand.expr, _COMPARED, nodes.Const(operand.op in ("in", "notin")))
+    for item in list(tree.find_all(nodes.Getitem)):
+        if isinstance(item.arg, nodes.Slice):
+            item.node = _filtered(item.node, _SPENT)
+
+
+def _filtered(node: nodes.Node, name: str, *args: nodes.Expr) -> nodes.Filter:
+    return nodes.Filter(node, name, [*args], [], None, None, lineno=node.lineno)
+
+
+def _guarded(tree: nodes.Template) -> frozenset[str]:
+    """The fields that have a default somewhere, or are asked whether they are defined."""
+    defaults = [node.node for node in tree.find_all(nodes.Filter) if node.name in ("default", "d")]
+    asked = [node.node for node in tree.find_all(nodes.Test) if node.name in ("defined", "undefined")]
+    return frozenset(node.name for node in (*defaults, *asked) if isinstance(node, nodes.Name))
+
+
+def _spend(context: Context, key: str, steps: int) -> None:
+    left: list[int] = context.parent[key]
+    left[0] -= steps
+    if left[0] < 0:
+        raise SecurityError(f"more than {MAX_ROUNDS} loop rounds" if key == _ROUNDS else "more work than a text may take")
 
 
 @pass_context
-def _budgeted(context: Context, items: Any) -> list[Any]:
+def _budgeted(context: Context, items: Any, size: int) -> list[Any]:
+    """What a loop goes over; a round has ``size`` parts."""
     if isinstance(items, Undefined):
         items._fail_with_undefined_error()  # noqa: SLF001 - the one way to raise the message that names the field
     if not isinstance(items, Iterable) or isinstance(items, str):
         raise SecurityError(f"{type(items).__name__} is nothing to loop over")
     rounds = list(items)
-    left = context.parent[_BUDGET]
-    left[0] -= len(rounds)
-    if left[0] < 0:
-        raise SecurityError(f"more than {MAX_ROUNDS} loop rounds")
+    _spend(context, _ROUNDS, len(rounds))
+    _spend(context, _WORK, len(rounds) * size)
     return rounds
+
+
+@pass_context
+def _spent(context: Context, value: Any) -> Any:
+    """A value of which a filter or slice will read all."""
+    _spend(context, _WORK, len(value) if isinstance(value, str | list | dict) else 1)
+    return value
+
+
+@pass_context
+def _compared(context: Context, value: Any, searched: bool) -> Any:
+    """A value that is compared; only what is ``searched`` may be a list or an object, for those may be deep."""
+    if isinstance(value, list | tuple | dict) and not searched:
+        raise SecurityError("only texts and numbers are compared")
+    return _spent(context, value)
+
+
+def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that spends work."""
+    for_environment = hasattr(function, "jinja_pass_arg")
+
+    @pass_context
+    def charged(context: Context, value: Any, *args: Any, **kwargs: Any) -> Any:
+        _spent(context, value)
+        return function(context.environment, value, *args, **kwargs) if for_environment else function(value, *args, **kwargs)
+
+    return charged
 
 
 def _printable(value: Any) -> Any:
     """What may stand in a text. A null is a missing field, and a list or object would show Python's own notation."""
     if isinstance(value, str | int | float):
         return value
+    if isinstance(value, Decimal | date):
+        return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()
     if isinstance(value, Undefined):
         return str(value)
     if value is None:
@@ -154,8 +222,10 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         for operand in (left, right):
             if isinstance(operand, Undefined):
                 operand._fail_with_undefined_error()  # noqa: SLF001 - as above
-            if not isinstance(operand, int | float) or abs(operand) > MAX_NUMBER:
+            if not isinstance(operand, int | float | Decimal) or not -MAX_NUMBER <= operand <= MAX_NUMBER:
                 raise SecurityError(f"{operator} is for numbers up to 10^15 only")
+        if isinstance(left, Decimal) or isinstance(right, Decimal):
+            left, right = Decimal(str(left)), Decimal(str(right))
         return super().call_binop(context, operator, left, right)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -185,8 +255,8 @@ def _environment(language: str, html: bool) -> _Sandbox:
     formats: dict[str, Callable[..., str]] = {"number": languages.number, "money": languages.money}
     formats |= {"date": languages.day, "time": languages.clock}
     environment.globals.clear()
-    environment.filters = {name: FILTERS[name] for name in ALLOWED_FILTERS}
-    environment.filters |= {name: partial(function, style) for name, function in formats.items()}
-    environment.filters |= {"join": _joined_list, _BUDGET: _budgeted}
+    environment.filters = {name: FILTERS[name] if name in _CHEAP else _charged(FILTERS[name]) for name in ALLOWED_FILTERS}
+    environment.filters |= {name: _charged(partial(function, style)) for name, function in formats.items()}
+    environment.filters |= {"join": _charged(_joined_list), _ROUNDS: _budgeted, _SPENT: _spent, _COMPARED: _compared}
     environment.tests = {name: TESTS[name] for name in ALLOWED_TESTS}
     return environment

@@ -4,12 +4,13 @@ import base64
 import binascii
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
 
 from inm.core import ids
+from inm.core.catalogue import Book
 from inm.core.faults import Fault, child, find, pointer_of, shown
 from inm.core.records import Notification, Recipient, Request
 
@@ -37,6 +38,9 @@ class Scenarios(Protocol):
 
     def scenario_names(self, tenant: str) -> list[str] | None:
         """The scenarios of a tenant, None if there is no such tenant."""
+
+    def book(self, tenant: str) -> Book | None:
+        """The tenant's documents, by which fields are checked and converted."""
 
 
 class CloudEvent(Struct):
@@ -70,13 +74,15 @@ def parse(value: bytes, tenant: str, scenarios: Scenarios, *, headers: Mapping[s
     try:
         request = _decode(body)
     except msgspec.ValidationError as error:
-        raise _refusal(body, tenant, known, error) from error
+        raise _refusal(body, tenant, scenarios, error) from error
     except _MALFORMED as error:
         raise InvalidRequestError("invalid-json", [Fault("", str(error))]) from error
-    faults = [*_rules(request)]
+    fields, wrong = _converted(request.fields, request.scenario, scenarios.book(tenant))
+    faults = [*_rules(request), *wrong]
     unknown = [*_names(request.tenant, request.scenario, tenant, known)]
     if faults or unknown:
         raise _invalid(faults, unknown)
+    request.fields = fields
     if identity and not (request.idempotency_key or request.request_id):
         request.idempotency_key = identity
     return request
@@ -96,9 +102,11 @@ def expand(request: Request, tenant: str, identity: str, received: int, partitio
     identity = request.idempotency_key or request.request_id or identity
     at = int(request.at.timestamp() * 1000) if request.at else None
     asked = blake2b(_canonical((request.scenario, request.fields, request.request_id, request.lane, at)), digest_size=8)
+    if request.test:
+        asked.update(b"test")
     notifications: dict[str, Notification] = {}
     for to in recipients(request):
-        key = ids.user_key(tenant, to.user, to.phone, to.email)
+        key = ids.user_key(tenant, to.user, to.phone, to.email, to.offer)
         if key in notifications:
             continue
         fingerprint = asked.copy()
@@ -118,6 +126,10 @@ def expand(request: Request, tenant: str, identity: str, received: int, partitio
             lane=request.lane,
             at=at,
             fingerprint=fingerprint.hexdigest(),
+            tone=to.tone,
+            offer=to.offer,
+            role=to.role,
+            test=request.test,
         )
     return list(notifications.values())
 
@@ -146,7 +158,21 @@ def _event_identity(source: str, event: str) -> str:
     return "ce-" + blake2b(f"{source}\0{event}".encode(errors="replace"), digest_size=16).hexdigest()
 
 
-def _refusal(body: bytes, tenant: str, known: list[str], error: msgspec.ValidationError) -> InvalidRequestError:
+def _converted(fields: Mapping[str, Any], scenario: str, book: Book | None) -> tuple[dict[str, Any], list[Fault]]:
+    """The fields as the tenant declares them, and what is wrong; of a scenario, all those that it requires must be there."""
+    if book is None:
+        return dict(fields), []
+    converted, faults = book.request.convert(fields)
+    bound = book.scenarios.get(scenario)
+    named = {fault.pointer for fault in faults}
+    for name in bound.document.requires if bound else ():
+        pointer = child("/fields", name)
+        if name not in converted and pointer not in named:
+            faults.append(Fault(pointer, "is missing", None, f"a value: scenario {scenario} requires it"))
+    return converted, faults
+
+
+def _refusal(body: bytes, tenant: str, scenarios: Scenarios, error: msgspec.ValidationError) -> InvalidRequestError:
     """All faults of a body that the decoder refused at the first one."""
     try:
         document = msgspec.json.decode(body)
@@ -158,12 +184,14 @@ def _refusal(body: bytes, tenant: str, known: list[str], error: msgspec.Validati
     if not isinstance(document, dict):
         return InvalidRequestError("invalid-json", [Fault("", "a request is a JSON object", type(document).__name__, "an object")])
     faults = find(document, Request) or [Fault("", str(error))]
-    tenant_named, scenario = document.get("tenant"), document.get("scenario")
+    tenant_named, scenario, fields = document.get("tenant"), document.get("scenario"), document.get("fields", {})
+    if isinstance(fields, dict):
+        faults += _converted(fields, scenario if isinstance(scenario, str) else "", scenarios.book(tenant))[1]
     unknown = _names(
         tenant_named if isinstance(tenant_named, str) else None,
         scenario if isinstance(scenario, str) else None,
         tenant,
-        known,
+        scenarios.scenario_names(tenant) or [],
     )
     return _invalid(faults, [fault for fault in unknown if all(fault.pointer != other.pointer for other in faults)])
 
@@ -184,13 +212,21 @@ def _names(named: str | None, scenario: str | None, tenant: str, known: list[str
         yield Fault("/scenario", "no such scenario", shown(scenario), ", ".join(known))
 
 
+def _whom(to: Recipient, place: str) -> Iterator[Fault]:
+    if not (to.user or to.phone or to.email or to.offer):
+        yield Fault(place, "names nobody", None, "at least one of user, phone and email, or an offer")
+    if to.offer and (to.user or to.phone or to.email):
+        yield Fault(child(place, "offer"), "an offer stands alone", shown(to.offer), "without user, phone and email")
+
+
 def _rules(request: Request) -> Iterator[Fault]:
     """What types cannot say."""
     everyone = recipients(request)
     for index, to in enumerate(everyone):
-        if not (to.user or to.phone or to.email):
-            place = child("/to", index) if isinstance(request.to, list) else "/to"
-            yield Fault(place, "names nobody", None, "at least one of user, phone and email")
+        place = child("/to", index) if isinstance(request.to, list) else "/to"
+        yield from _whom(to, place)
+        if request.test and not (to.phone or to.email):
+            yield Fault(place, "a test names no address", None, "at least one of phone and email")
     if request.fields:
         size = len(msgspec.json.encode(request.fields))
         allowed = min(MAX_FIELDS, MAX_EXPANDED // len(everyone))

@@ -18,12 +18,16 @@ REQUEST = {
     "lane": "The priority, if not the scenario's own.",
     "at": "Not before this time: RFC 3339 with a zone.",
     "tenant": "May be left out. If it is there, it must be the tenant of the topic or of the API key.",
+    "test": "True marks a test in every record. Only addresses in the request are used, and magic recipients end as their name says.",
 }
 RECIPIENT = {
     "user": "Your id of the user; what INM knows of him completes the recipient.",
     "phone": "E.164 with the plus, as +393331234567. Wins over the address that INM knows.",
     "email": "An address without a display name. Wins over the address that INM knows.",
     "language": "BCP 47, as it or it-CH. Wins over the language that INM knows.",
+    "tone": "Tone of voice, as young or senior. Wins over the one that INM knows.",
+    "offer": "A shared offer: each of its members is notified, by role. Without user, phone and email.",
+    "role": "What the recipient is to what the request is about, as master or slave; rules may ask for it.",
 }
 
 
@@ -34,10 +38,10 @@ def request_schema() -> dict[str, Any]:
     for name, descriptions in (("Request", REQUEST), ("Recipient", RECIPIENT)):
         for field, description in descriptions.items():
             definitions[name]["properties"][field]["description"] = description
-    definitions["Recipient"]["description"] = "Whom to notify: a user, or addresses, or both."
+    definitions["Recipient"]["description"] = "Whom to notify: a user, or addresses, or both; or the members of an offer."
     # A rule that the type cannot say; requests.parse checks it.
     definitions["Recipient"]["anyOf"] = [
-        {"required": [field], "properties": {field: {"type": "string"}}} for field in ("user", "phone", "email")
+        {"required": [field], "properties": {field: {"type": "string"}}} for field in ("user", "phone", "email", "offer")
     ]
     return schema
 

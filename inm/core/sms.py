@@ -60,6 +60,11 @@ def segment(text: str) -> Segments:
     return Segments(alphabet.encoding, len(_split(octets, alphabet.narrow, alphabet.unit)))
 
 
+def foreign(text: str) -> str:
+    """The characters that GSM-7 has not, each once: they make a text UCS-2."""
+    return "".join(dict.fromkeys(character for character in text if ord(character) not in _GSM7_CODES))
+
+
 def user_data(text: str, reference: int) -> UserData:
     """The short messages that carry ``text``; ``reference`` (16 bits) joins them.
 

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from inm.core import why
 from inm.core.ledger import Journey, Sent, Told
 from inm.core.records import Lane
+from inm.core.why import DecisionTold
 
 Moment = Annotated[datetime, Meta(tz=True)]
 
@@ -45,6 +47,7 @@ class StepTold(Struct, frozen=True, omit_defaults=True):
     parts: Annotated[int, Meta(description="Short messages that the text takes; 1 for other channels.")]
     attempts: list[Try]
     encoding: Annotated[str | None, Meta(description="gsm7 or ucs2.")] = None
+    tone: Annotated[str | None, Meta(description="The tone of voice of the text, if it has one.")] = None
 
 
 class EventTold(Struct, frozen=True, omit_defaults=True):
@@ -75,6 +78,9 @@ class Story(Struct, frozen=True, omit_defaults=True):
     at: Annotated[Moment | None, Meta(description="It waits for this time.")] = None
     request_id: Annotated[str | None, Meta(description="The producer's own reference.")] = None
     user: Annotated[str | None, Meta(description="The tenant's id of the recipient.")] = None
+    test: Annotated[bool, Meta(description="A test, and marked as such everywhere.")] = False
+    parent: Annotated[str | None, Meta(description="The notification that this one was made from.")] = None
+    decisions: Annotated[list[DecisionTold], Meta(description="What each decision rests on, one for each step begun or refused.")] = []
 
 
 def tell(journey: Journey) -> dict[str, Any]:
@@ -98,6 +104,9 @@ def tell(journey: Journey) -> dict[str, Any]:
         at=_perhaps(waiting),
         request_id=journey.request_id,
         user=journey.user,
+        test=journey.test,
+        parent=journey.parent,
+        decisions=[why.tell(grounds) for grounds in journey.grounds],
     )
     return msgspec.to_builtins(story)  # type: ignore[no-any-return]
 
@@ -148,6 +157,7 @@ def _step(attempts: list[Sent]) -> StepTold:
         parts=sent.parts,
         attempts=[_try(sent) for sent in sorted(attempts, key=lambda sent: sent.attempt)],
         encoding=sent.encoding,
+        tone=sent.tone,
     )
 
 
@@ -181,15 +191,21 @@ def _lines(story: Story) -> Iterator[str]:
     whose = f" for {story.user}" if story.user else ""
     request = f", request {story.request_id}" if story.request_id else ""
     end = "final" if story.final else f"waits for {_clock(story.at)}" if story.at else "not final"
-    yield f"{story.id}: {story.state}, {end}"
+    yield f"{story.id}: {story.state}, {end}{', a test' if story.test else ''}"
     yield f"{story.tenant}/{story.scenario}{whose}{request}, lane {story.lane}"
+    if story.parent:
+        yield f"made from {story.parent}"
     yield f"received {_clock(story.received)}, kept until {_clock(story.expires)}"
+    for decision in story.decisions:
+        yield ""
+        yield from why.lines(decision)
     for step in story.steps:
         parts = f", {step.parts} parts" if step.parts > 1 else ""
         encoding = f" {step.encoding}" if step.encoding else ""
         yield ""
         yield f"step {step.step} of {story.plan}: {step.channel} to {step.to} from {step.sender}"
-        yield f"  template {step.template} version {step.version}, {step.language}{encoding}{parts}"
+        tone = f"/{step.tone}" if step.tone else ""
+        yield f"  template {step.template} version {step.version}, {step.language}{tone}{encoding}{parts}"
         for attempt in step.attempts:
             yield f"  {_attempt(attempt, step.parts, story.received)}"
     yield ""

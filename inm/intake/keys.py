@@ -15,13 +15,13 @@ _KEY = re.compile(r"[\x20-\x7e]{1,190}")
 """An ``Identity`` of records, with room for the place in a list."""
 
 
-def tenant_of(request: web.Request, known: Mapping[str, ApiKey]) -> str:
-    """The tenant whose API key the request bears. One answer to all that is wrong with a key: 401."""
+def key_of(request: web.Request, known: Mapping[str, ApiKey], now: int) -> ApiKey:
+    """The API key that the request bears. One answer to all that is wrong with a key: 401."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    found = apikeys.find(known, key.strip()) if scheme.lower() == "bearer" else None
+    found = apikeys.find(known, key.strip(), now) if scheme.lower() == "bearer" else None
     if found is None:
         raise Problem("unauthorized", headers={"WWW-Authenticate": 'Bearer realm="inm"'})
-    return found.tenant
+    return found
 
 
 def idempotency_key(request: web.Request) -> str | None:

@@ -14,6 +14,7 @@ from inm import topics
 from inm.core.ids import partition_of_notification
 from inm.core.ledger import Journey
 from inm.core.story import tell
+from inm.intake import peers
 from inm.intake.problems import Problem
 from inm.streaming.chunks import now_ms
 from inm.tables.journeys import journeys
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("inm.rest")
 
-FORWARDED = "Inm-Forwarded"
-"""Marks what a worker asks another: if that one has not got the partition either, nobody has."""
-PEER_TIMEOUT = aiohttp.ClientTimeout(total=3)
-"""Seconds that another worker may take to answer."""
 UNKNOWN = "No such notification. One that was accepted in this moment is known a little later."
 
 _ID = re.compile(r"[0-9]{1,4}-[a-z2-7]{26}")
@@ -52,7 +49,7 @@ class Ledger:
         try:
             journey = journeys.peek(partition, notification, now_ms())
         except KeyError:
-            return await self._story_of_owner(request, partition, notification)
+            return await peers.answer_of_owner(self._app, request, partition, "notification")
         if journey is None or journey.tenant != tenant:
             raise Problem("not-found", UNKNOWN)
         return web.Response(body=_encode(tell(journey)), content_type="application/json")
@@ -60,7 +57,7 @@ class Ledger:
     async def known(self, request: web.Request, tenant: str, ids: Collection[str]) -> Fingerprints:
         """The fingerprints of those notifications of ``tenant`` that are in the ledger, as far as it can be reached."""
         found, elsewhere = self._held(tenant, ids)
-        if request.method == hdrs.METH_POST and FORWARDED not in request.headers:
+        if request.method == hdrs.METH_POST and peers.FORWARDED not in request.headers:
             for answer in await asyncio.gather(*(self._ask(request, url, asked) for url, asked in elsewhere.items())):
                 found |= answer
         return found
@@ -100,33 +97,11 @@ class Ledger:
             async with self._app.http_client.post(
                 f"{owner.rstrip('/')}/internal/fingerprints",
                 data=_encode(ids),
-                headers=_asked_by(request),
-                timeout=PEER_TIMEOUT,
+                headers=peers.asked_by(request),
+                timeout=peers.TIMEOUT,
                 allow_redirects=False,
             ) as answer:
                 return _decode_fingerprints(await answer.read()) if answer.status == 200 else {}
         except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
             log.warning("%s cannot be asked: %r", owner, error)
             return {}
-
-    async def _story_of_owner(self, request: web.Request, partition: int, notification: str) -> web.Response:
-        owner = self._app.owner_of(topics.NOTIFICATIONS, partition)
-        nobody = Problem("unavailable", "The notification's partition is moving between workers.", headers={"Retry-After": "1"})
-        if owner is None or FORWARDED in request.headers:
-            raise nobody
-        try:
-            async with self._app.http_client.get(
-                f"{owner.rstrip('/')}/v1/notifications/{notification}",
-                headers=_asked_by(request),
-                timeout=PEER_TIMEOUT,
-                allow_redirects=False,
-            ) as answer:
-                headers = {name: answer.headers[name] for name in (hdrs.CONTENT_TYPE, hdrs.RETRY_AFTER) if name in answer.headers}
-                return web.Response(body=await answer.read(), status=answer.status, headers=headers)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            log.warning("%s cannot be asked: %r", owner, error)
-            raise nobody from error
-
-
-def _asked_by(request: web.Request) -> dict[str, str]:
-    return {hdrs.AUTHORIZATION: request.headers[hdrs.AUTHORIZATION], FORWARDED: "1"}

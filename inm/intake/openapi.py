@@ -8,6 +8,8 @@ import msgspec
 from inm import __version__
 from inm.core import schemas
 from inm.core.story import Story
+from inm.core.trial import Asked, Trial
+from inm.intake import openapi_reference, openapi_users
 from inm.intake.problems import KINDS, PROBLEM_JSON, Document
 from inm.intake.submission import MAX_ITEMS, Taken
 
@@ -67,6 +69,25 @@ _STORY = {
     "final": True,
     "request_id": "login-8817",
 }
+_TRIAL = {
+    "outcome": "send",
+    "message": {
+        "step": 1,
+        "channel": "sms",
+        "to": "+393331234567",
+        "sender": "Acme",
+        "route": "smsc-1",
+        "lane": "urgent",
+        "template": "otp-sms",
+        "version": 1,
+        "language": "it",
+        "text": "482913 è il tuo codice Acme Mobile, valido 5 minuti. Non comunicarlo a nessuno: non te lo chiederemo mai.",
+        "parts": 1,
+        "encoding": "gsm7",
+    },
+    "plan": 1,
+    "decision": {"step": 1, "user": "none", "revision": 1, "language": "it", "request_fields": ["code"]},
+}
 _ERRORS = {
     "type": "/problems/invalid-request",
     "title": KINDS["invalid-request"].title,
@@ -103,6 +124,9 @@ def document() -> dict[str, Any]:
         "paths": {
             "/v1/requests": {"post": _post_requests()},
             "/v1/notifications/{id}": {"get": _get_notification()},
+            "/v1/try": {"post": _post_try()},
+            **openapi_reference.paths(_refusals),
+            **openapi_users.paths(_refusals),
             "/schemas/request/1": {"get": _open("The JSON Schema of a request", "application/schema+json")},
             "/schemas/edr/1": {"get": _open("The JSON Schema of an event detail record", "application/schema+json")},
             "/healthz": {"get": _open("Whether the worker lives")},
@@ -120,7 +144,9 @@ def document() -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     definitions = schemas.request_schema()["$defs"]
-    _, components = msgspec.json.schema_components((Taken, Story, Document), ref_template=_REF)
+    _, components = msgspec.json.schema_components(
+        (Taken, Story, Document, Asked, Trial, *openapi_reference.TYPES, *openapi_users.TYPES), ref_template=_REF
+    )
     # Request schemas refer into their own document.
     ours: dict[str, Any] = json.loads(json.dumps(definitions).replace("#/$defs/", "#/components/schemas/")) | components
     ours["Problem"] = ours.pop("Document") | {"title": "Problem", "description": "What went wrong (RFC 9457)."}
@@ -156,6 +182,22 @@ def _post_requests() -> dict[str, Any]:
         "parameters": [_IDEMPOTENCY],
         "requestBody": {"required": True, "content": {"application/json": body}},
         "responses": {"202": taken, **_refusals(*kinds)},
+    }
+
+
+def _post_try() -> dict[str, Any]:
+    content = {"schema": {"$ref": _REF.format(name="Asked")}, "example": {"request": _REQUEST}}
+    trial = {"schema": {"$ref": _REF.format(name="Trial")}, "example": _TRIAL}
+    return {
+        "operationId": "postTry",
+        "summary": "What would become of a request: the decision and the message, with nothing sent unless an address is named for it",
+        "requestBody": {"required": True, "content": {"application/json": content}},
+        "responses": {
+            "200": {"description": "What would become of it.", "content": {"application/json": trial}},
+            **_refusals(
+                "invalid-request", "unauthorized", "not-found", "invalid-topic", "too-large", "unsupported-media-type", "unavailable"
+            ),
+        },
     }
 
 

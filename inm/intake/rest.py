@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -10,21 +11,26 @@ from aiohttp import hdrs, web, web_response
 
 from inm import metrics, topics
 from inm.core import schemas
-from inm.intake import openapi, problems, submission
-from inm.intake.keys import idempotency_key, tenant_of
+from inm.core.apikeys import ApiKey
+from inm.intake import body, openapi, problems, submission
+from inm.intake.keys import idempotency_key, key_of
 from inm.intake.ledger import Ledger
 from inm.intake.problems import Handler, Problem
+from inm.intake.reference import KeyHandler, Reference
 from inm.intake.submission import Item
+from inm.intake.trials import Trials
+from inm.intake.users import Users
 from inm.streaming.chunks import now_ms
 
 if TYPE_CHECKING:
     from inm.app import Inm
 
-MAX_BODY = 2 * 1024 * 1024
 ACK_TIMEOUT = 5.0
 """Seconds until a sender is told that Kafka does not take his requests. They may still arrive; the same key makes them one."""
 MAX_UNACKED = 64 * 1024 * 1024
 """Bytes that may wait for Kafka: what comes while it is down must not fill the memory of the worker."""
+METHODS = (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_DELETE)
+"""Those that metrics tell apart."""
 MAX_LOOKUPS = 1000
 """Notifications up to which a replay is recognised as one; a larger one is done again, which changes nothing."""
 BIG = 64 * 1024
@@ -40,6 +46,8 @@ class Rest:
     def __init__(self, app: "Inm") -> None:
         self._app = app
         self._ledger = Ledger(app)
+        self._reference = Reference(app)
+        self._users = Users(app)
         self._unacked = 0
 
     def install(self, web_app: web.Application) -> None:
@@ -49,9 +57,15 @@ class Rest:
         web_app.middlewares.extend((_measured, problems.middleware))
         web_app.add_routes(
             [
-                web.post("/v1/requests", self._of_tenant(self.post_requests)),
+                web.post("/v1/requests", self._of_key(self.post_requests)),
+                web.post("/v1/try", self._of_key(Trials(self._app, self._produce).post)),
                 web.get("/v1/notifications/{id}", self._of_tenant(self._ledger.story)),
                 web.post("/internal/fingerprints", self._of_tenant(self._ledger.fingerprints)),
+                *self._reference.routes(self._of_key),
+                web.post("/v1/users/invalidate", self._of_tenant(self._users.invalidate)),
+                web.get("/v1/users/{id}", self._of_tenant(self._users.get)),
+                web.put("/v1/users/{id}", self._of_tenant(self._users.put)),
+                web.delete("/v1/users/{id}", self._of_tenant(self._users.delete)),
                 web.get("/openapi.json", _document(openapi.document())),
                 web.get("/schemas/request/1", _document(schemas.request_schema(), "application/schema+json")),
                 web.get("/schemas/edr/1", _document(schemas.edr_schema(), "application/schema+json")),
@@ -62,12 +76,13 @@ class Rest:
             ]
         )
 
-    async def post_requests(self, request: web.Request, tenant: str) -> web.Response:
+    async def post_requests(self, request: web.Request, caller: ApiKey) -> web.Response:
         """Take one request or a list: 202 when Kafka has all of them."""
         key = idempotency_key(request)
-        body = await _body(request)
-        asked = (body, tenant, self._app.catalogue, key, now_ms(), self._app.partitions)
-        items = await asyncio.to_thread(submission.read, *asked) if len(body) > BIG else submission.read(*asked)
+        content = await body.read(request)
+        tenant = caller.tenant
+        read = partial(submission.read, content, tenant, self._app.catalogue, key, now_ms(), self._app.partitions, test=caller.test)
+        items = await asyncio.to_thread(read) if len(content) > BIG else read()
         replayed = key is not None and await self._is_replay(request, tenant, items)
         if not replayed:
             await self._produce(tenant, items)
@@ -77,22 +92,28 @@ class Rest:
         return web.Response(body=_encode(submission.taken(items)), status=202, content_type="application/json", headers=headers)
 
     async def ready(self, request: web.Request) -> web.Response:
-        """Whether this worker takes part: its partitions are there and their tables restored."""
+        """Whether this worker takes part: its partitions are there with their tables restored, and it knows the documents."""
         if not self._app.ready:
-            raise Problem("unavailable", "The worker has not got its partitions yet.", headers={"Retry-After": "1"})
+            raise Problem("unavailable", "The worker has not got its partitions, or the documents, yet.", headers={"Retry-After": "1"})
         return web.json_response({"status": "ready"})
 
     async def metrics(self, request: web.Request) -> web.Response:
         """For Prometheus."""
         metrics.READY.set(self._app.ready)
+        metrics.REFERENCE_AGE.set(self._app.mirror.age)
         metrics.PARTITIONS.set(len(self._app.assignments.partitions) if self._app.ready else 0)
         return web.Response(body=metrics.exposition(), headers={hdrs.CONTENT_TYPE: metrics.CONTENT_TYPE})
 
-    def _of_tenant(self, handler: TenantHandler) -> Handler:
+    def _of_key(self, handler: KeyHandler) -> Handler:
         async def authorized(request: web.Request) -> web.Response:
-            return await handler(request, tenant_of(request, self._app.settings.api_keys))
+            if not self._app.informed:
+                raise Problem("unavailable", "The worker does not know the documents yet.", headers={"Retry-After": "1"})
+            return await handler(request, key_of(request, self._app.library.keys, now_ms()))
 
         return authorized
+
+    def _of_tenant(self, handler: TenantHandler) -> Handler:
+        return self._of_key(lambda request, key: handler(request, key.tenant))
 
     async def _is_replay(self, request: web.Request, tenant: str, items: list[Item]) -> bool:
         """Whether all of it is in the ledger already. A :class:`Problem` if something else is, under the same key."""
@@ -123,18 +144,6 @@ class Rest:
         self._unacked -= size
 
 
-async def _body(request: web.Request) -> bytes:
-    """The body, decompressed if need be, up to its limit."""
-    if request.content_type != "application/json" or (request.charset or "utf-8").lower() != "utf-8":
-        raise Problem("unsupported-media-type", headers={hdrs.ACCEPT: "application/json"})
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise Problem("too-large", f"a body may have {MAX_BODY} bytes")
-    return bytes(body)
-
-
 def _document(content: dict[str, Any], content_type: str = "application/json") -> Handler:
     body = msgspec.json.format(_encode(content))
 
@@ -153,7 +162,7 @@ async def _measured(request: web.Request, handler: Handler) -> web.StreamRespons
     began = perf_counter()
     response = await handler(request)
     route = problems.route_of(request)
-    method = request.method if request.method in (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_POST) else "other"
+    method = request.method if request.method in METHODS else "other"
     metrics.HTTP_REQUESTS.labels(route, method, response.status).inc()
     metrics.HTTP_SECONDS.labels(route).observe(perf_counter() - began)
     return response

@@ -6,9 +6,10 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct
 
-from inm.core.faults import Fault
+from inm.core import magic
+from inm.core.faults import Fault, child, shown
 from inm.core.records import Notification, Request
-from inm.core.requests import MAX_REQUEST, InvalidRequestError, Scenarios, expand, parse
+from inm.core.requests import MAX_REQUEST, InvalidRequestError, Scenarios, expand, parse, recipients
 from inm.intake.problems import Problem
 
 MAX_ITEMS = 1000
@@ -29,8 +30,8 @@ class Item(Struct, frozen=True):
     notifications: list[Notification]
 
 
-def read(body: bytes, tenant: str, scenarios: Scenarios, key: str | None, now: int, partitions: int) -> list[Item]:
-    """The requests of ``body``, all of them or, as a :class:`Problem` that names every fault, none.
+def read(body: bytes, tenant: str, scenarios: Scenarios, key: str | None, now: int, partitions: int, *, test: bool = False) -> list[Item]:
+    """The requests of ``body``, all of them or, as a :class:`Problem` that names every fault, none. ``test``: asked for under a test key.
 
     ``key`` is the header's idempotency key: it identifies a single request, and with ``/<index>`` each of a list. A
     request without any identity gets one, so that its notifications' ids are known before Kafka gives it a place.
@@ -40,7 +41,7 @@ def read(body: bytes, tenant: str, scenarios: Scenarios, key: str | None, now: i
     mismatched: list[Fault] = []
     for pointer, value in _values(body):
         try:
-            request = parse(value, tenant, scenarios)
+            request = of_key(parse(value, tenant, scenarios), test=test)
         except InvalidRequestError as error:
             refused.append(
                 InvalidRequestError(
@@ -59,6 +60,33 @@ def read(body: bytes, tenant: str, scenarios: Scenarios, key: str | None, now: i
     if mismatched:
         raise Problem("idempotency-mismatch", errors=mismatched)
     return items
+
+
+def of_key(request: Request, *, test: bool) -> Request:
+    """The request as one under a test key or a live one. ``InvalidRequestError`` for a recipient that such a key cannot have.
+
+    A test key reaches magic recipients and nobody else; a live key never the route that answers for them.
+    """
+    request.test |= test
+    faults: list[Fault] = []
+    for index, to in enumerate(recipients(request) if request.test else ()):
+        place = child("/to", index) if isinstance(request.to, list) else "/to"
+        for field, address in (("phone", to.phone), ("email", to.email)):
+            if address and magic.is_magic(address) is not test:
+                faults.append(Fault(f"{place}/{field}", _WRONG_KEY[test], shown(address), _magic(field) if test else "any other address"))
+        if test and not (to.phone or to.email):
+            faults.append(Fault(place, _WRONG_KEY[test], None, "a magic phone or email"))
+    if faults:
+        raise InvalidRequestError("invalid-request", faults)
+    return request
+
+
+_WRONG_KEY = {True: "a test key reaches magic recipients only", False: "magic recipients need a test key"}
+
+
+def _magic(field: str) -> str:
+    channel = {"phone": "sms", "email": "email"}[field]
+    return ", ".join(magic.ADDRESSES[channel])
 
 
 def _values(body: bytes) -> Iterator[tuple[str, bytes]]:

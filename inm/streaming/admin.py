@@ -54,6 +54,16 @@ async def ensure(topics: Sequence[TopicLike], brokers: Sequence[str], client: Ma
     return [topic.name for topic in missing]
 
 
+async def exists(topic: str, brokers: Sequence[str], client: Mapping[str, Any]) -> bool:
+    """Whether the cluster has a topic that can be used. Asking a consumer might create it."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=list(brokers), **client)
+    try:
+        await admin.start()
+        return topic in await partition_counts(admin)
+    finally:
+        await admin.close()
+
+
 async def _create(admin: AIOKafkaAdminClient, topics: Sequence[TopicLike], replication: int) -> None:
     if not topics:
         return

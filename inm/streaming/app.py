@@ -79,7 +79,7 @@ class StreamingApp(faust.App):
         self.client = client
         self.emitter = Emitter(may_send=self._may_send, epoch=lambda: self.consumer_generation_id)
         self.chunk_limits: dict[str, int] = {}
-        self.ticks: list[tuple[Stage, Tick]] = []
+        self.ticks: list[tuple[Stage, Tick, Table | None]] = []
         self.openers: list[Stopper] = []
         self.closers: list[Stopper] = []
         self._folder = folder
@@ -173,15 +173,23 @@ class StreamingApp(faust.App):
             self.chunk_limits.update(dict.fromkeys(topics, at_most))
         return self.topic(*topics, value_type=bytes, acks=False)
 
+    async def listen(self, channel: Any, *topics: str) -> None:
+        """Let the agent of a :meth:`chunks` take further topics, which exist."""
+        before, after = list(channel.topics), [*channel.topics, *topics]
+        for each in (channel, *cast(Any, self.topics)):  # streams read clones of their agent's channel
+            if list(each.topics) == before:
+                each.topics = after
+        await cast(Consumer, self.consumer).thread.listen(topics)
+
     async def recall(self, partitions: set[int], since: int) -> None:
         """Learn what a dead owner of these partitions emitted since a time (ms). An application with outputs that know their ids does."""
 
     def on_replayed(self) -> None:
         """All that a dead owner may have begun has been processed again, and committed."""
 
-    def every_tick(self, stage: Stage, decide: Tick) -> None:
-        """Call ``decide`` for each partition held, twice a second, as a record's handler is called."""
-        self.ticks.append((stage, decide))
+    def every_tick(self, stage: Stage, decide: Tick, table: Table | None = None) -> None:
+        """Call ``decide`` twice a second for each partition held, of a table or of the co-partitioned topics, as a record's handler."""
+        self.ticks.append((stage, decide, table))
 
     def new_consumer(self) -> AIOKafkaConsumer:
         """A consumer without a group, for restores and mirrors."""
@@ -214,7 +222,7 @@ class StreamingApp(faust.App):
         consumer = cast(Consumer, self.consumer)
         while not self.should_stop:
             await self.sleep(TICK)
-            for partition in list(self.assignments.partitions):
-                for stage, decide in self.ticks:
+            for stage, decide, table in self.ticks:
+                for partition in list(self.assignments.partitions if table is None else table.partitions):
                     if self.ready and consumer.lease:
                         stage.tick(partition, decide, consumer.ticks)

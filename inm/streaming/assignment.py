@@ -90,20 +90,24 @@ class Assignments(TableManager):
                 await asyncio.sleep(0.5)
 
     async def _prepare(self, assigned: set[TP]) -> None:
-        self.partitions = partitions = self._table_partitions(assigned)
-        for table in self.tables:
+        self.partitions = self._copartitions(assigned)
+        held = {table: self._partitions_of(table, assigned) for table in self.tables}
+        for table, partitions in held.items():
             table.close(keep=partitions)
         await self._own(assigned)
         databases = {
             (table, partition): await asyncio.to_thread(table.database, self.folder, partition)
-            for table in self.tables
+            for table, partitions in held.items()
             for partition in partitions
         }
         await self._restore(databases)
         for (table, partition), database in databases.items():
             table.serve(partition, database, self.emitter, lambda why: leave(EXIT_PRODUCE, why), lambda: self.consumer.lease)
 
-    def _table_partitions(self, assigned: Iterable[TP]) -> set[int]:
+    def _partitions_of(self, table: Table, assigned: Iterable[TP]) -> set[int]:
+        return self.partitions if table.topic is None else {tp.partition for tp in assigned if tp.topic == table.topic}
+
+    def _copartitions(self, assigned: Iterable[TP]) -> set[int]:
         by_topic = {topic: {tp.partition for tp in assigned if tp.topic == topic} for topic in self.copartitioned}
         partitions = set.union(*by_topic.values()) if by_topic else set()
         torn = {topic for topic, held in by_topic.items() if held != partitions}

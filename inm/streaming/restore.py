@@ -44,13 +44,13 @@ async def _read(databases: Mapping[TopicPartition, Database], consumer: Any) -> 
             await asyncio.to_thread(database.wipe)
         starts[tp] = max(database.offset + 1, begins[tp])
     rows = 0
-    async for tp, records in _to_the_ends(consumer, starts, ends, 20_000):
+    async for tp, records in to_the_ends(consumer, starts, ends, 20_000):
         databases[tp].write({record.key: record.value for record in records}, records[-1].offset)
         rows += len(records)
     return rows
 
 
-async def _to_the_ends(
+async def to_the_ends(
     consumer: Any, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int], at_most: int
 ) -> AsyncIterator[tuple[TopicPartition, list[Any]]]:
     """What the assigned partitions have from their starts (none: nothing of it) to their ends, up to ``at_most`` records at a time."""
@@ -77,7 +77,7 @@ async def tail(topics: Iterable[str], partitions: set[int], since: int, new_cons
         ends = await consumer.end_offsets(wanted)
         found = await consumer.offsets_for_times(dict.fromkeys(wanted, since))
         starts = {tp: at.offset for tp, at in found.items() if at is not None}
-        async for _, records in _to_the_ends(consumer, starts, ends, 5_000):
+        async for _, records in to_the_ends(consumer, starts, ends, 5_000):
             for record in records:
                 yield record
     finally:

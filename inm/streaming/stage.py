@@ -125,13 +125,19 @@ class Stage:
                     self._decide(record, out, handler)
                 self._spawn(self._finish(chunk, out))
 
-    async def run_batches(self, stream: AsyncIterable[Chunk], handler: BatchHandler, turn: Turn) -> None:
+    async def run_batches(self, stream: AsyncIterable[Chunk], handler: BatchHandler, turn: Turn | None = None) -> None:
         """For stages that wait for the outside: chunks are under way side by side, acks stay in order.
 
-        A chunk begins when it gets its ``turn``; one whose assignment has ended by then is left to the next owner.
+        A chunk begins when it gets its ``turn``; one whose assignment has ended by then is left to the next owner. Without
+        turns chunks begin in order: what a handler does before it first waits is done in the order of the records.
         """
         async for chunk in stream:
-            self._spawn(self._take_turn(chunk, handler, turn))
+            if turn is not None:
+                self._spawn(self._take_turn(chunk, handler, turn))
+                continue
+            await self._lease()
+            if self._begin(chunk):
+                self._spawn(self._handle(chunk, handler))
 
     async def _take_turn(self, chunk: Chunk, handler: BatchHandler, turn: Turn) -> None:
         async with turn(chunk):
@@ -188,6 +194,8 @@ class Stage:
         except KafkaError as error:
             leave(EXIT_PRODUCE, f"{self.name}: {error!r}")
         except Exception as error:
+            if not self._is_current(chunk):
+                return  # the assignment ended while it waited for the outside: the records are another owner's
             log.exception("%s: %s from offset %d", self.name, chunk.tp, chunk.first)
             for record in chunk.records:
                 out.bury(record, self.name, "stage-failed", repr(error))

@@ -194,11 +194,15 @@ class TablePartition:
 
 
 class Table:
-    """A named table; its partitions come and go with the assignment."""
+    """A named table; its partitions come and go with the assignment.
 
-    def __init__(self, name: str, changelog: str) -> None:
+    They are those of ``topic``, of which it is written; without one, those of the co-partitioned topics.
+    """
+
+    def __init__(self, name: str, changelog: str, topic: str | None = None) -> None:
         self.name = name
         self.changelog = changelog
+        self.topic = topic
         self.partitions: dict[int, TablePartition] = {}
         self._databases: dict[int, Database] = {}
 

@@ -19,6 +19,11 @@ SKEW = 2_000
 
 class _Edr(msgspec.Struct):
     id: str
+    notification: str = ""
+    final: bool = False
+    step: int | None = None
+    reason: str | None = None
+    text: str | None = None
 
 
 class _Delivery(msgspec.Struct):
@@ -34,6 +39,8 @@ class Emitted:
 
     def __init__(self) -> None:
         self.edrs: set[str] = set()
+        self.refusals: dict[str, tuple[str, str]] = {}
+        """Reason and detail of notifications that ended without any step."""
         self.offers: dict[str, int] = {}
         """When each was decided (ms), by :func:`offer_id`."""
         self.answers: dict[str, Outcome] = {}
@@ -54,7 +61,7 @@ class Emitted:
 
     def forget(self) -> None:
         """All that could be repeated has been processed."""
-        for known in (self.edrs, self.offers, self.answers, self._begun):
+        for known in (self.edrs, self.refusals, self.offers, self.answers, self._begun):
             known.clear()
 
     def begun(self, record: Record) -> bool:
@@ -68,7 +75,10 @@ class Emitted:
 
     def _learn(self, topic: str, partition: int, value: bytes) -> None:
         if topic == topics.EDR:
-            self.edrs.add(self._edr(value).id)
+            edr = self._edr(value)
+            self.edrs.add(edr.id)
+            if edr.final and edr.step is None and edr.reason:
+                self.refusals[edr.notification] = (edr.reason, edr.text or "")
         elif topic == topics.OUTCOMES:
             outcome = self._outcome(value)
             if outcome.kind == "answer":

@@ -3,7 +3,7 @@
 import msgspec
 
 from inm import topics
-from inm.core.ids import offer_id
+from inm.core.ids import offer_id, partition_of_notification
 from inm.core.ledger import Effects, Journey
 from inm.core.records import Wait
 from inm.streaming.stage import Output
@@ -26,6 +26,8 @@ def keep(out: Output, journey: Journey, effects: Effects) -> None:
         out.emit(topics.deliveries(effects.delivery.channel, effects.delivery.lane), key, _encode(effects.delivery))
     if effects.again:
         out.emit(topics.NOTIFICATIONS, key, _encode(effects.again))
+    for child in effects.children:
+        out.emit(topics.NOTIFICATIONS, child.key.encode(), _encode(child), partition_of_notification(child.id))
     if effects.deadline:
         due = effects.deadline.at
         wait = Wait(effects.deadline.id, due, topics.OUTCOMES, journey.key, msgspec.Raw(_encode(effects.deadline)))

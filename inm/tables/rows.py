@@ -23,21 +23,23 @@ _END = struct.Struct(">Q")
 class Rows(Generic[T]):
     """A table whose rows are of type ``T``."""
 
-    def __init__(self, name: str, row: type[T]) -> None:
-        self.table = Table(name, topics.changelog(name))
+    def __init__(self, name: str, row: type[T], table: Table | None = None) -> None:
+        """``table``: one that holds rows of other types too, under other keys."""
+        self.table = table or Table(name, topics.changelog(name))
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(row).decode
         self._cursors: dict[int, bytes] = {}
 
     def get(self, out: Output, key: str) -> T | None:
         """The row of ``key`` in the partition at hand, decided or stored; one past its end is none."""
-        return self._read(out.get(self.table, key.encode()), out.now)
+        return self.read(out.get(self.table, key.encode()), out.now)
 
     def peek(self, partition: int, key: str, now: int) -> T | None:
         """The row as a view outside of a stage sees it. ``KeyError`` if this worker does not hold the partition."""
-        return self._read(self.table[partition].get(key.encode()), now)
+        return self.read(self.table[partition].get(key.encode()), now)
 
-    def _read(self, stored: bytes | None, now: int) -> T | None:
+    def read(self, stored: bytes | None, now: int) -> T | None:
+        """A row as it is stored; one past its end is none."""
         if stored is None or _END.unpack_from(stored)[0] < now:
             return None
         return self._decode(memoryview(stored)[8:])

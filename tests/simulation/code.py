@@ -14,8 +14,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from msgspec import structs
+
 import inm.streaming.emitter as emitter_module
+from inm.documents import load_catalogue
+from inm.sources.registry import Sources
 from inm.streaming.app import StreamingApp
+from inm.streaming.chunks import now_ms
 
 STATEFUL = ("inm.app", "inm.agents", "inm.tables")
 AGENTS = ("intake", "evaluate", "dispatch", "receipts", "journeys", "schedule", "users")
@@ -37,6 +42,12 @@ class Code:
     def __init__(self) -> None:
         with _modules_anew():
             self.app: Any = importlib.import_module("inm.app").app
+            whole = self.app.library.catalogue = load_catalogue(self.app.settings)
+            book = whole.book("acme")
+            assert book is not None
+            self.catalogues = {True: whole, False: whole.with_book("acme", structs.replace(book, source=None))}
+            """With a source of user data, and without."""
+            self.app.serve(self.app.catalogue.tenants)
             self.agents: dict[str, Any] = {name: importlib.import_module(f"inm.agents.{name}") for name in AGENTS}
             modules = [module for name, module in sys.modules.items() if name.startswith(STATEFUL)]
         self.tables = self.app._inm_tables
@@ -54,6 +65,7 @@ class Code:
         for table in self.tables:
             table.partitions.clear()
             table._databases.clear()
+        self.app.sources = Sources({}, now_ms)
         for agent in self.agents.values():
             vars(agent.stage).update(vars(StreamingApp.stage(worker, agent.stage.name)))
 

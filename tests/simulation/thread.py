@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
-from inm.streaming.consumer import LEASE_MARGIN, ConsumerThread
+from inm.streaming.thread import LEASE_MARGIN, ConsumerThread
 
 if TYPE_CHECKING:
     from tests.simulation.worker import Worker

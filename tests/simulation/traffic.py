@@ -8,7 +8,19 @@ from typing import Any
 
 import msgspec
 
+from inm.core.ids import user_key
+from inm.core.users import Member, User
 from tests.simulation.loop import START
+
+OFFERS = {
+    offer: User(
+        user_key("acme", None, None, None, offer),
+        2**50,
+        members=[Member("master" if one == 0 else "slave", user=f"u{one}", phone=f"+3933311133{one:02}") for one in range(size)],
+    )
+    for offer, size in (("family", 3), ("alone", 1), ("nobody", 0))
+}
+"""What INM knows of shared offers from the start."""
 
 SCENARIOS = ("otp", "welcome", "letter", "chain")
 POISON = (b"", b"{", b'{"scenario": "otp"}', b'{"scenario": "nothing", "to": {"user": "u"}}', b"\xff\xfe")
@@ -49,6 +61,8 @@ def _request(random: Random, number: int) -> dict[str, Any]:
         request["at"] = datetime.fromtimestamp(due, UTC).isoformat()
     if random.random() < 0.05:
         request["fields"] = {}
+    if number % 7 == 5:
+        request["to"] = {"offer": [*OFFERS][number // 7 % len(OFFERS)]}
     return request
 
 

@@ -9,16 +9,21 @@ from random import Random
 from typing import Any, NoReturn
 from unittest.mock import patch
 
+import msgspec
+
+from inm.core import fanout
+from inm.core.ids import partition_of
 from inm.core.requests import InvalidRequestError, expand, parse
 from inm.streaming.watchdog import STOP_LIMIT
-from inm.topics import DELIVERIES, EDR, NOTIFICATIONS, OUTCOMES, requests
+from inm.topics import DELIVERIES, EDR, NOTIFICATIONS, OUTCOMES, changelog, requests
 from tests.simulation.broker import Broker, Group
 from tests.simulation.code import codes
 from tests.simulation.disk import Disks, Folder
 from tests.simulation.loop import PROCESS, START, Gone, Process, VirtualLoop
 from tests.simulation.provider import Providers, Route
+from tests.simulation.source import Crm
 from tests.simulation.thread import SESSION
-from tests.simulation.traffic import Sent, traffic
+from tests.simulation.traffic import OFFERS, Sent, traffic
 from tests.simulation.worker import Worker
 
 MOST_STEPS = 200_000
@@ -43,6 +48,8 @@ class Faults:
     """A worker stands still, perhaps for longer than its session, and goes on."""
     disks: bool = False
     """Folders get lost, or old ones come back, while a worker is down."""
+    source: bool = False
+    """User data are asked for at a customer's database. It takes more steps, so not every world has one."""
 
     @classmethod
     def of(cls, random: Random) -> "Faults":
@@ -57,6 +64,7 @@ class Faults:
             failing=random.choice((0.0, 0.0, 0.003)) if kind == "storm" else 0.0,
             freezes=random.randint(0, 2) if kind == "storm" else 0,
             disks=kind == "storm" and random.random() < 0.5,
+            source=random.random() < 0.25,
         )
 
 
@@ -83,6 +91,7 @@ class World:
         self.broker.slow = self.faults.slow
         self.group = Group(self.broker, SESSION)
         self.providers = Providers(self.loop, self.random, self.trace, self.faults.rough)
+        self.crm = Crm(self.loop, self.random, self.trace, self.faults.rough)
         self.disks = Disks()
         self._images: dict[str, dict[Any, Folder]] = {}
         if self.faults.narrow:
@@ -115,6 +124,7 @@ class World:
                 patch("inm.streaming.chunks.time_ns", self._time_ns),
                 patch("inm.streaming.consumer.monotonic", self.loop.time),
                 patch("inm.streaming.tables.Database", self.disks.open),
+                patch("inm.sources.registry.connect", lambda *_: self.crm),
                 patch("inm.streaming.stage.leave", self._leave),
                 patch("inm.streaming.assignment.leave", self._leave),
             ):
@@ -151,6 +161,7 @@ class World:
     # -- what happens ---------------------------------------------------------------------------------
 
     async def _direct(self) -> None:
+        self._know()
         for number in range(self.faults.workers):
             self._start(number)
         self.broker.failing = self.faults.failing
@@ -173,6 +184,7 @@ class World:
         process = Process(name, skew=self.random.uniform(-0.9, 0.9))
         routes = {"smsc-1": Route(self.providers, process, "sms"), "smtp-1": Route(self.providers, process, "email")}
         code = codes()[number]
+        code.app.library.catalogue = code.catalogues[self.faults.source]
         code.app.chunk_limits.update(dict.fromkeys(DELIVERIES, self.random.choice((1, 2, 5, 50))))
         self.trace(f"start {name}")
         self.workers[name] = Worker(code, process, self.broker, self.group, routes, self.partitions)
@@ -260,7 +272,16 @@ class World:
                 self.refused += 1
             else:
                 place = f"{requests('acme')}/{sent.partition}/{offset}"
-                self.expected.update(item.id for item in expand(request, "acme", place, 0, self.partitions))
+                for item in expand(request, "acme", place, 0, self.partitions):
+                    children = fanout.members(item, OFFERS[item.offer], self.partitions) if item.offer else []
+                    self.expected.update(one.id for one in (item, *children))
+
+    def _know(self) -> None:
+        """The rows of offers, as if they had always been there."""
+        for row in OFFERS.values():
+            key = row.key.encode()
+            value = (2**50).to_bytes(8) + msgspec.msgpack.encode(row)
+            self.broker.append(changelog("users"), partition_of(key, self.partitions), [(key, value, int(self.loop.now * 1000))])
 
     def _produce(self, sent: Sent) -> int:
         if sent.hole:

@@ -109,6 +109,14 @@ class Books:
             async with asyncio.timeout(seconds):
                 await reached.wait()
 
+    @property
+    def texts(self) -> dict[str, list[str]]:
+        """By number, without its plus: texts of one part in plain letters, in order."""
+        found: dict[str, list[str]] = {}
+        for part in self.parts:
+            found.setdefault(part.destination, []).append(part.text.decode("ascii", "replace"))
+        return found
+
     def reach(self, killed: float) -> float:
         """How many seconds before ``killed`` the first of the parts was taken that came again after it; 0 if none was."""
         again = {(part.destination, part.text, part.number) for part, at in zip(self.parts, self.times, strict=True) if at > killed}

@@ -7,28 +7,28 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from inm import topics
+from inm import settings, topics
 from inm.cli import group
+from inm.core.catalogue import Catalogue
 from inm.core.decide import Send, decide
 from inm.core.edr import Edr, Event, Times
 from inm.core.records import LANES, Lane
 from inm.core.requests import expand, parse
-from inm.core.scenarios import Catalogue, load
 from inm.demo import bench_pipe as pipe
 from inm.demo.bench import Result, Sample
 from inm.demo.bench_feed import Requests
 from inm.demo.bench_meter import Count, Mark, cpu_of, rss_mb_of
 from inm.demo.smsc.pdus import Receipt, deliver_sm, submit_sm
+from inm.documents import load_catalogue
 
-CONFIG = Path(__file__).parents[2] / "config" / "tenants"
+CONFIG = Path(__file__).parents[2] / "config"
 NOW = 1_795_334_400_000
 CYCLE = 900
 
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    texts = {(path.relative_to(CONFIG).parts[0], path.name): path.read_text() for path in CONFIG.glob("*/**/*.yaml")}
-    return load(texts, {"smsc-1": "sms", "smtp-1": "email"})
+    return load_catalogue(settings.load({"INM_CONFIG": str(CONFIG), "INM_SMSC_PASSWORD": "secret"}))
 
 
 def sends(catalogue: Catalogue, requests: Requests) -> list[Send]:
@@ -36,7 +36,7 @@ def sends(catalogue: Catalogue, requests: Requests) -> list[Send]:
     for number in range(CYCLE):
         tenant, value = requests[number]
         (notification,) = expand(parse(value, tenant, catalogue), tenant, "", NOW, 6)
-        decision = decide(notification, catalogue, None, NOW)
+        decision = decide(notification, catalogue.book(tenant), None, NOW)
         assert isinstance(decision, Send), decision
         found.append(decision)
     return found

@@ -21,6 +21,9 @@ class Acme:
     def scenario_names(self, tenant: str) -> list[str] | None:
         return ["otp"] if tenant == "acme" else None
 
+    def book(self, tenant: str) -> None:
+        return None
+
 
 def letter(value: bytes | None = b"{}", key: bytes | None = b"k", number: int = 7, **more: Any) -> Letter:
     """As the streaming layer writes it, and as it is read."""

@@ -28,6 +28,9 @@ class Acme:
     def scenario_names(self, tenant: str) -> list[str] | None:
         return ["otp"]
 
+    def book(self, tenant: str) -> None:
+        return None
+
 
 @given(st.text())
 def test_a_shape_is_as_long_and_says_no_letter_and_no_digit(text: str) -> None:

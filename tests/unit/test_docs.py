@@ -17,12 +17,12 @@ from jsonschema import Draft202012Validator
 from inm import cli, metrics, settings, topics
 from inm.channels import sms
 from inm.channels.smtp.route import EmailRoute
-from inm.core import journey, records, rendering, requests, retry, scenarios, schemas, users
+from inm.core import journey, records, rendering, requests, retry, scenarios, schemas, sources, users
 from inm.core.decide import Send, decide
 from inm.core.edr import Edr, Event, Times
 from inm.core.results import REASONS, Result
 from inm.documents import load_catalogue
-from inm.intake import problems, rest, submission
+from inm.intake import body, problems, submission
 from inm.streaming import app as streaming
 from inm.streaming import dead, emitter, fatal, watchdog
 from inm.tables import outbox
@@ -186,6 +186,19 @@ def test_every_option_of_a_route_is_on_the_page(title: str, kind: Any, more: set
             assert next(field for field in dataclasses.fields(kind) if field.name == name).default_factory is dataclasses.MISSING, name
 
 
+def test_sources_are_as_their_page_says() -> None:
+    page = PAGES["docs/sources.md"]
+    assert {
+        fault: row[1] if len(row) > 1 else row[0] for fault, row in named(section(page, "Mapping")).items() if fault in sources.FAULTS
+    } == sources.FAULTS
+    mapped = {field.name for field in msgspec.structs.fields(sources.Map)} - {"key"}
+    assert mapped == set(named(section(page, "Mapping"))) - set(sources.FAULTS)
+    settings_of_source = {
+        field.name: f"`{field.default}`" for field in msgspec.structs.fields(sources.Source) if isinstance(field.default, int | float)
+    }
+    assert {name: row[0] for name, row in named(section(page, "Settings")).items()} == settings_of_source
+
+
 def test_every_exit_code_is_on_the_page() -> None:
     codes = {value for name, value in vars(fatal).items() if name.startswith("EXIT_")}
     assert {int(row[0]) for row in rows(section(OPERATING, "Exit codes"))} == {0, 1, 2, *codes, cli.EXIT_MISCONFIGURED}
@@ -223,7 +236,7 @@ def test_the_limits_are_stated_as_they_are() -> None:
     day = 24 * 3600
     expected = {
         "a request on Kafka or in a list": f"{requests.MAX_REQUEST // 1024} KiB",
-        "a body of the API": f"{rest.MAX_BODY // MIB} MiB",
+        "a body of the API": f"{body.MAX_BODY // MIB} MiB",
         "requests in a list": str(submission.MAX_ITEMS),
         "recipients of a request": str(limit(records.Request, "to", "max_length")),
         "`fields` as JSON": f"{requests.MAX_FIELDS // 1024} KiB",
@@ -376,7 +389,7 @@ def test_every_example_of_a_request_would_be_sent() -> None:
     for value in (*map(json.dumps, examples), *bodies):
         request = requests.parse(value.encode(), "acme", CATALOGUE)
         for notification in requests.expand(request, "acme", "place", 1, 6):
-            assert isinstance(decide(notification, CATALOGUE, None, max(1, notification.at or 0)), Send), value
+            assert isinstance(decide(notification, CATALOGUE.book("acme"), None, max(1, notification.at or 0)), Send), value
 
 
 def test_every_example_of_an_edr_is_valid() -> None:
@@ -414,7 +427,7 @@ def test_the_example_of_routes_is_taken(tmp_path: Path) -> None:
     [routes] = blocks(OPERATING, "yaml")
     (tmp_path / "inm.yaml").write_text(f"broker: {{servers: ['a:1']}}\n{routes}")
     found = settings.load({"INM_CONFIG": str(tmp_path), "INM_SMSC_PASSWORD": "secret", "INM_SMTP_PASSWORD": "secret"})
-    assert set(build(found.routes.values())) == {"smsc-1", "smtp-1"}
+    assert set(build(found.routes.values())) == {"smsc-1", "smtp-1", "magic-sms", "magic-email"}
 
 
 def test_the_picture_shows_every_stage_and_names_no_topic_that_is_none() -> None:

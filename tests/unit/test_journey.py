@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from inm.core.decide import Refusal, Send, Skip
 from inm.core.edr import Edr
+from inm.core.grounds import Grounds
 from inm.core.ids import delivery_id
 from inm.core.journey import Effects, Journey, advance, begin, is_early, postpone, resume, waits_for
 from inm.core.records import Content, Delivery, Notification, Outcome, Receipt
@@ -41,7 +42,7 @@ def send(step: int = 1, *, steps: int = 2, parts: int = 1, until: Until = "deliv
         parts=parts,
         encoding="gsm7",
     )
-    return Send(delivery, NOW + 60_000, until, steps, skipped or [])
+    return Send(delivery, NOW + 60_000, until, steps, skipped or [], Grounds(skipped=skipped or []))
 
 
 def started(**options: object) -> Journey:
@@ -163,7 +164,7 @@ def test_submitted_is_the_end_where_the_plan_says_so_or_no_receipt_can_come() ->
 def test_a_refused_attempt_goes_on_to_the_next_step_or_fails(result: Result) -> None:
     journey, edrs, effects = play(started(steps=2), answer(result, reason="provider-rejected"))
     assert told(edrs) == [("failed", False)]
-    assert effects[0].again == msgspec.structs.replace(NOTIFICATION, step=2)
+    assert effects[0].again == msgspec.structs.replace(NOTIFICATION, step=2, lane="urgent")
     assert not journey.final
     journey, edrs, effects = play(started(steps=1), answer(result, reason="provider-rejected"))
     assert told(edrs) == [("failed", True)]
@@ -180,7 +181,7 @@ def test_a_failed_receipt_of_any_part_goes_on_at_once() -> None:
 
 def test_the_second_step_is_taken_once() -> None:
     journey, _, _ = play(started(), answer(Result.PERMANENT))
-    second = msgspec.structs.replace(NOTIFICATION, step=2)
+    second = msgspec.structs.replace(NOTIFICATION, step=2, lane="urgent")
     journey, effects = resume(journey, second, send(2), NOW + 40)
     assert told(effects.edrs) == [("step", False)]
     assert effects.delivery is not None
@@ -191,11 +192,11 @@ def test_the_second_step_is_taken_once() -> None:
 
 
 def test_a_replayed_step_is_not_taken_for_the_next_one() -> None:
-    second = msgspec.structs.replace(NOTIFICATION, step=2)
+    second = msgspec.structs.replace(NOTIFICATION, step=2, lane="urgent")
     journey, _, _ = play(started(steps=3), answer(Result.PERMANENT))
     journey, _ = resume(journey, second, send(2, steps=3), NOW + 40)
     journey, _, effects = play(journey, answer(Result.PERMANENT, step=2))
-    assert effects[0].again == msgspec.structs.replace(NOTIFICATION, step=3)
+    assert effects[0].again == msgspec.structs.replace(NOTIFICATION, step=3, lane="urgent")
     assert resume(journey, second, send(2, steps=3), NOW + 41) == (journey, Effects())
 
 
@@ -224,7 +225,9 @@ def test_what_expired_in_the_queue_is_expired_and_not_failed() -> None:
 
 def test_without_a_further_step_the_end_is_what_the_last_one_came_to() -> None:
     journey, _, _ = play(started(), answer(Result.SENT, "p1"), deadline())
-    ended, effects = resume(journey, msgspec.structs.replace(NOTIFICATION, step=2), Refusal("no-address", "no email", []), NOW + 40)
+    ended, effects = resume(
+        journey, msgspec.structs.replace(NOTIFICATION, step=2, lane="urgent"), Refusal("no-address", "no email", []), NOW + 40
+    )
     assert told(effects.edrs) == [("unknown", True)]
     assert (effects.edrs[0].reason, effects.edrs[0].text, effects.edrs[0].step) == ("no-receipt", "no email", 1)
     assert ended.final
@@ -236,7 +239,7 @@ def test_a_late_delivery_of_an_earlier_step_ends_the_notification() -> None:
     assert told(edrs) == [("delivered", True)]
     assert edrs[0].correction
     assert effects[0].again is None
-    second = msgspec.structs.replace(NOTIFICATION, step=2)
+    second = msgspec.structs.replace(NOTIFICATION, step=2, lane="urgent")
     assert resume(waiting, second, send(2), NOW + 40) == (waiting, Effects()), "the second step is not needed any more"
     journey, _ = resume(journey, second, send(2), NOW + 40)
     _, edrs, _ = play(journey, receipt("delivered"), answer(Result.SENT, "p2", step=2), receipt("delivered", step=2))
@@ -343,10 +346,11 @@ def test_what_is_not_of_this_journey_changes_nothing() -> None:
     assert advance(journey, answer(Result.SENT, "p1"), NOW)[0] != journey
 
 
-def test_the_story_has_every_event_and_the_skipped_steps() -> None:
+def test_the_story_has_every_event_and_the_grounds() -> None:
     first = begin(NOTIFICATION, send(2, skipped=[Skip(1, "email", "no-address", "no email")]), NOW)[0]
     journey, _, _ = play(first, answer(Result.SENT, "p1", step=2), receipt("delivered", step=2))
-    assert [event.event for event in journey.events] == ["skipped", "accepted", "submitted", "part", "delivered"]
+    assert [event.event for event in journey.events] == ["accepted", "submitted", "part", "delivered"]
+    assert journey.grounds == [Grounds(skipped=[Skip(1, "email", "no-address", "no email")])]
 
 
 outcomes = st.one_of(

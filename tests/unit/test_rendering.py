@@ -1,13 +1,14 @@
 """Templates: what they make, what they may not do, and how much."""
 
 from contextlib import suppress
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inm.core import languages
 from inm.core.rendering import MAX_OUTPUT, MAX_ROUNDS, MAX_SOURCE, Compiled, RenderError
 
 
@@ -152,20 +153,56 @@ def test_any_source_is_compiled_or_refused_and_rendered_or_refused(source: str) 
         assert len(compiled.render({"x": "y"})) <= MAX_OUTPUT
 
 
-def test_the_order_of_fallback() -> None:
-    assert languages.fallback("IT-ch", "ru") == ("it-CH", "it", "ru", "en")
-    assert languages.fallback(None, "pt-BR") == ("pt-BR", "pt", "en")
-    assert languages.fallback("en", "en") == ("en",)
+BIG: dict[str, Any] = {"x": list(range(2000)), "y": "z " * 30_000, "z": [[1]] * 15_000}
 
 
-tags = st.from_regex(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}", fullmatch=True)
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for i in x %}{% if y|title|title == 'a' %}{% endif %}{% endfor %}",
+        "{% for i in x %}{% if y in y %}{% endif %}{% endfor %}",
+        "{% for i in x %}{% if y[::-1] %}{% endif %}{% endfor %}",
+        "{% for i in x %}{{ y|urlencode|length }}{% endfor %}",
+        "{% for i in x %}{% if 3 in z %}{% endif %}{% endfor %}",
+        "{% if z == z %}{% endif %}",
+        "{% for i in x %}" + "{% if i %}{% endif %}" * 600 + "{% endfor %}",
+    ],
+)
+def test_work_is_bounded_too(source: str) -> None:
+    assert why_not(source, **BIG).reason == "render-failed"
 
 
-@given(tags, tags, st.sets(st.sampled_from(["it", "en", "ru", "it-CH", "sr-Latn"])))
-def test_the_best_available_language_is_picked(language: str, default: str, available: set[str]) -> None:
-    order = languages.fallback(language, default)
-    assert order[-1] == "en" or "en" in order
-    assert len(order) == len(set(order))
-    picked = languages.pick(available, language, default)
-    assert picked == next((tag for tag in order if tag in available), None)
-    assert languages.pick({languages.normal(language)}, language.swapcase(), default) == languages.normal(language)
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ " + "(" * 500 + "1" + ")" * 500 + " }}",
+        "{{ " + "[" * 5000 + "]" * 5000 + " }}",
+        "{% if a %}" * 150 + "{% endif %}" * 150,
+        "{% for a in b %}" * 30 + "{% endfor %}" * 30,
+        "{{ a" + "|upper" * 3000 + " }}",
+        "{{ a" + ".b" * 9_000 + " }}",
+        "{{ 1" + " + 1" * 9_000 + " }}",
+        "{% if a %}{% endif %}" * 1000,
+    ],
+)
+def test_what_is_too_deep_or_too_much_to_compile_is_refused(source: str) -> None:
+    with pytest.raises(ValueError, match=r"deeper than can be compiled|characters between its braces"):
+        Compiled(source, "en")
+
+
+def test_values_of_declared_fields_are_shown_as_they_were_written() -> None:
+    fields: dict[str, Any] = {
+        "d": Decimal("1.50"),
+        "e": Decimal("1E+3"),
+        "day": date(2026, 11, 24),
+        "t": datetime(2026, 11, 24, 18, 5, tzinfo=UTC),
+    }
+    source = "{{ d }} {{ d * 2 }} {{ d + 0.1 }} {{ e }} {{ day }} {{ day|date }} {{ t|time }} {{ d|money }}{% if d > 1 %}!{% endif %}"
+    assert render(source, **fields) == "1.50 3.00 1.60 1000 2026-11-24 24 November 2026 18:05 €1.50!"
+
+
+def test_what_is_guarded_is_not_needed() -> None:
+    source = "{{ a }}{{ b|default(1) }}{% if c is defined %}{{ c }}{% endif %}{% for x in d %}{{ x.a }}{% endfor %}"
+    compiled = Compiled(source, "en")
+    assert compiled.variables == {"a", "b", "c", "d"}
+    assert compiled.needed == {"a", "d"}

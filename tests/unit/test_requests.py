@@ -19,6 +19,9 @@ class Known:
     def scenario_names(self, tenant: str) -> list[str] | None:
         return ["invoice-ready", "otp"] if tenant == "acme" else None
 
+    def book(self, tenant: str) -> None:
+        return None
+
 
 def take(document: Any, **options: Any) -> Request:
     value = document if isinstance(document, bytes) else msgspec.json.encode(document)

@@ -8,14 +8,14 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from inm.core.edr import Edr, Times
+from inm.core.edr import Decided, Edr, Rejected, Times
 from inm.core.records import Request
 from inm.core.requests import InvalidRequestError, parse
 from inm.core.schemas import edr_schema, request_schema
 
 DOCS = Path(__file__).parents[2] / "docs" / "schemas"
 
-FULL = Edr(
+FIRST = Edr(
     id="3-abc.1.2.delivered.final",
     event="delivered",
     at=1_795_334_400_900,
@@ -46,9 +46,26 @@ FULL = Edr(
     duplicate=True,
     correction=True,
 )
+FULL = msgspec.structs.replace(
+    FIRST,
+    tone="young",
+    test=True,
+    parent="1-xyz",
+    children=2,
+    decision=Decided(3, "fresh", 2, "vip", "it-CH", "young", "sms", [Rejected(2, "email", "opted-out")], {"points": "late"}),
+)
+"""With what later releases have added."""
 SMALL = Edr("3-abc.accepted", "accepted", 1, "3-abc", "acme", "otp", Times(1))
 GOLDEN = {
     "full": '{"schema":1,"id":"3-abc.1.2.delivered.final","event":"delivered","at":1795334400900,"notification":"3-abc","tenant":"acme",'
+    '"scenario":"otp","times":{"received":1795334400000,"decided":1795334400010,"started":1795334400020,"submitted":1795334400030,'
+    '"delivered":1795334400900},"final":true,"request_id":"r-1","user":"u1","to":"+393331234567","channel":"sms","route":"smsc-1",'
+    '"lane":"urgent","sender":"Acme","template":"otp-sms","version":1,"language":"it","tone":"young","step":1,"attempt":2,"parts":1,'
+    '"encoding":"gsm7","provider_ids":["1f"],"reason":"no-answer","code":"000","text":"ok","redelivered":true,"duplicate":true,'
+    '"correction":true,"test":true,"parent":"1-xyz","children":2,"decision":{"revision":3,"user":"fresh","rule":2,"rule_name":"vip",'
+    '"language":"it-CH","tone":"young","preferred":"sms","rejected":[{"step":2,"channel":"email","reason":"opted-out"}],'
+    '"algorithms":{"points":"late"}}}',
+    "first": '{"schema":1,"id":"3-abc.1.2.delivered.final","event":"delivered","at":1795334400900,"notification":"3-abc","tenant":"acme",'
     '"scenario":"otp","times":{"received":1795334400000,"decided":1795334400010,"started":1795334400020,"submitted":1795334400030,'
     '"delivered":1795334400900},"final":true,"request_id":"r-1","user":"u1","to":"+393331234567","channel":"sms","route":"smsc-1",'
     '"lane":"urgent","sender":"Acme","template":"otp-sms","version":1,"language":"it","step":1,"attempt":2,"parts":1,"encoding":"gsm7",'
@@ -61,6 +78,9 @@ GOLDEN = {
 class Known:
     def scenario_names(self, tenant: str) -> list[str] | None:
         return ["otp"]
+
+    def book(self, tenant: str) -> None:
+        return None
 
 
 def documented(name: str) -> Any:
@@ -80,7 +100,7 @@ def test_every_field_is_described(name: str) -> None:
             assert schema.get("description") or field == "schema", field
 
 
-@pytest.mark.parametrize(("edr", "golden"), [(FULL, "full"), (SMALL, "small")])
+@pytest.mark.parametrize(("edr", "golden"), [(FULL, "full"), (FIRST, "first"), (SMALL, "small")])
 def test_what_is_written_is_valid_and_is_as_it_ever_was(edr: Edr, golden: str) -> None:
     written = msgspec.json.encode(edr)
     assert written.decode() == GOLDEN[golden]
@@ -113,6 +133,9 @@ def test_wrong_records_are_not_valid() -> None:
         },
         {"scenario": "otp", "to": {}},
         {"scenario": "otp", "to": {"user": None}},
+        {"scenario": "otp", "to": {"offer": "o1", "tone": "young", "role": "master"}},
+        {"scenario": "otp", "to": {"phone": "+393331234567", "role": "Not so"}},
+        {"scenario": "otp", "to": {"phone": "+393331234567"}, "test": True},
         {"scenario": "otp", "to": []},
         {"scenario": "otp", "to": {"phone": "+393331234567\n"}},
         {"scenario": "otp", "to": {"email": "nobody"}},

@@ -43,11 +43,11 @@ def test_secrets_come_from_the_environment_and_show_nowhere() -> None:
     assert "password_env" not in found.routes["smsc-1"].options
     assert "s3cret" not in repr(found) + repr(found.routes)
     assert KEY not in repr(found.api_keys)
-    key = apikeys.find(found.api_keys, KEY)
+    key = apikeys.find(found.api_keys, KEY, 0)
     assert key
     assert (key.tenant, key.id) == ("acme", "demo")
     for other in (KEY[:-1], KEY + "x", KEY.upper(), "", "é" * 300):
-        assert apikeys.find(found.api_keys, other) is None
+        assert apikeys.find(found.api_keys, other, 0) is None
 
 
 def test_kubernetes_service_variables_are_no_settings() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from inm.core.decide import Refusal, Send, Skip
+from inm.core.grounds import Grounds
 from inm.core.journey import advance, begin, postpone, resume
 from inm.core.ledger import Journey
 from inm.core.records import Content, Delivery, Notification, Outcome, Receipt
@@ -44,7 +45,7 @@ def send(step: int = 1) -> Send:
         **shared,
     )
     skipped = [Skip(2, "viber", "no-address", "no viber")] if step == 3 else []
-    return Send(delivery, NOW + 60_000, "delivered", 3, skipped)
+    return Send(delivery, NOW + 60_000, "delivered", 3, skipped, Grounds(step, 4, "fresh", skipped=skipped))
 
 
 def outcome(kind: Any, mark: str, *, attempt: int = 1, at: int = 40, **more: Any) -> Outcome:
@@ -90,7 +91,6 @@ def test_the_story_has_each_step_attempt_and_event() -> None:
         ("submitted", 1, 2, None),
         ("part", 1, 2, "part 1 delivered"),
         ("failed", 1, 2, "undelivered 069 no route to 393331234567"),
-        ("skipped", None, None, "step 2 viber: no-address, no viber"),
         ("step", 3, 1, None),
     ]
 
@@ -116,6 +116,8 @@ def test_the_time_line() -> None:
     assert "  attempt 2 by sms-1: failed, started +1.030s, submitted +1.040s, 1 of 2 parts delivered, provider ids p1 p2" in lines
     assert "2026-11-22 08:00:00.173Z     +0.050s  retried   step 1 attempt 1 provider-temporary 0x58" in lines
     assert f"step 3 of 3: email to {EMAIL} from Acme" in lines
+    assert "why, from step 3 on: by revision 4 of the scenario" in lines
+    assert "  not step 2 (viber): no-address, no viber" in lines
 
 
 def test_addresses_are_masked_unless_asked_for_also_in_the_providers_words() -> None:

@@ -22,8 +22,9 @@ from inm.core import apikeys, journey
 from inm.core.decide import Refusal
 from inm.core.records import Notification
 from inm.intake import openapi, rest
+from inm.intake.body import MAX_BODY
 from inm.intake.problems import KINDS
-from inm.intake.rest import MAX_BODY, Rest
+from inm.intake.rest import Rest
 from inm.streaming.emitter import Batch
 from inm.tables.journeys import journeys
 
@@ -36,6 +37,9 @@ CLIENT = TestClient[web.Request, web.Application]
 class Scenarios:
     def scenario_names(self, tenant: str) -> list[str] | None:
         return ["otp"]
+
+    def book(self, tenant: str) -> None:
+        return None
 
 
 class Emitter:
@@ -60,7 +64,9 @@ class App:
 
     def __init__(self) -> None:
         keys = [apikeys.hashed("acme", ACME), apikeys.hashed("volta", VOLTA)]
-        self.settings = SimpleNamespace(api_keys=apikeys.index(keys))
+        self.library = SimpleNamespace(keys=apikeys.index(keys))
+        self.mirror = SimpleNamespace(age=0.5)
+        self.informed = True
         self.catalogue = Scenarios()
         self.partitions = 6
         self.emitter = Emitter()

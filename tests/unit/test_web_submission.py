@@ -18,6 +18,9 @@ class Known:
     def scenario_names(self, tenant: str) -> list[str] | None:
         return ["otp"]
 
+    def book(self, tenant: str) -> None:
+        return None
+
 
 def take(document: Any, key: str | None = None) -> list[Item]:
     return read(document if isinstance(document, bytes) else json.dumps(document).encode(), "acme", Known(), key, 1000, 6)

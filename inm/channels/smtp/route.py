@@ -36,6 +36,8 @@ class EmailRoute:
     """How long without any connection before messages are turned away."""
     local_hostname: str = field(default_factory=socket.gethostname)
     """What EHLO says."""
+    price: float | None = None
+    """What a message costs, in whatever money; for estimates."""
 
     def __post_init__(self) -> None:
         if self.security not in ("none", "starttls", "tls"):

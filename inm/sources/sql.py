@@ -1,0 +1,132 @@
+"""SQL databases, by SQLAlchemy: PostgreSQL, SQLite, and with their drivers installed MySQL and Oracle."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, make_url, text
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from inm.core.sources import Kind, Lookup, Row, Source
+from inm.sources.base import MAX_ANSWER, Client, SourceError
+
+DRIVERS = {
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "sqlite": "sqlite+aiosqlite",
+    "mysql": "mysql+aiomysql",
+    "mariadb": "mariadb+aiomysql",
+    "oracle": "oracle+oracledb_async",
+}
+"""What a URL without a driver means."""
+RECYCLE = 1800
+"""Seconds after which a connection is made anew: firewalls forget those that are older and idle."""
+MAX_INTEGER = 2**63
+
+
+class _TooLargeError(Exception):
+    """The answer is above its limit."""
+
+
+class SqlClient(Client):
+    """Asks in one ``IN`` query for many keys."""
+
+    def __init__(self, source: Source, url: str) -> None:
+        """:class:`SourceError` if the URL is none, or its driver is not installed."""
+        self._source = source
+        self._engine = _engine(url, source)
+        lookups = {"users": source.users, "offers": source.offers}
+        self._queries = {
+            kind: text(lookup.query or "").bindparams(bindparam("keys", expanding=True)) for kind, lookup in lookups.items() if lookup
+        }
+
+    async def fetch(self, kind: Kind, keys: Sequence[str]) -> Mapping[str, list[Row] | str]:
+        lookup = self._source.lookup(kind)
+        if lookup is None:
+            return {}
+        wanted = _integers(keys) if lookup.keys == "integer" else list(keys)
+        return await self._halves(kind, lookup, wanted) if wanted else {}
+
+    async def _halves(self, kind: Kind, lookup: Lookup, keys: Sequence[Any]) -> Mapping[str, list[Row] | str]:
+        """What one key does to an answer must not be at the cost of the others: halves, until it is alone."""
+        try:
+            return await self._ask(kind, lookup, keys)
+        except SourceError:
+            raise
+        except Exception as error:  # noqa: BLE001 - drivers raise their own errors too, when they connect and while rows come
+            if not _of_data(error):
+                raise SourceError("refused" if _code(error) else "unreachable", _named(error)) from None
+            if len(keys) == 1:
+                return {str(keys[0]): "too-large" if isinstance(error, _TooLargeError) else "unreadable"}
+        middle = len(keys) // 2
+        return {**await self._halves(kind, lookup, keys[:middle]), **await self._halves(kind, lookup, keys[middle:])}
+
+    async def _ask(self, kind: Kind, lookup: Lookup, keys: Sequence[Any]) -> Mapping[str, list[Row] | str]:
+        found: dict[str, list[Row] | str] = {}
+        size = 0
+        async with self._engine.connect() as connection, connection.stream(self._queries[kind], {"keys": keys}) as result:
+            missing = {lookup.map.key, *lookup.map.places.values()} - set(result.keys())
+            if missing:
+                raise SourceError("refused", f"the query of {kind} has no column {', '.join(sorted(missing))}")
+            async for row in result.mappings():
+                size += sum(len(value) if isinstance(value, str | bytes | list | dict) else 8 for value in row.values())
+                if size > MAX_ANSWER:
+                    raise _TooLargeError
+                rows = found.setdefault(str(row[lookup.map.key]), [])
+                assert isinstance(rows, list)
+                rows.append(dict(row))
+        return found
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def _engine(url: str, source: Source) -> AsyncEngine:
+    try:
+        parsed = make_url(url)
+        parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
+        return create_async_engine(
+            parsed,
+            pool_size=source.connections,
+            max_overflow=0,
+            pool_pre_ping=True,
+            pool_recycle=RECYCLE,
+            hide_parameters=True,
+            execution_options={"postgresql_readonly": True},
+        )
+    except (ArgumentError, NoSuchModuleError, ImportError, TypeError, ValueError) as error:
+        # not its words: they may repeat the URL, which has the password
+        detail = f"{source.url_env} holds no URL of a database whose driver is installed: {_named(error)}"
+        raise SourceError("misconfigured", detail) from None
+
+
+def _integers(keys: Sequence[str]) -> list[int]:
+    """Those that are numbers as a database writes them: another spelling would be another key here."""
+    numbers = (int(key) for key in keys if key.isascii() and key.removeprefix("-").isdigit() and len(key) < 20)
+    return [number for number in numbers if abs(number) < MAX_INTEGER and str(number) in keys]
+
+
+def _driver(error: BaseException) -> BaseException:
+    """The driver's own error."""
+    inner = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return inner.__cause__ or inner
+
+
+def _code(error: BaseException) -> str | None:
+    """The database's code of an error that it answered with; None if it did not answer."""
+    inner = _driver(error)
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return None
+    number = inner.args[0] if inner.args and isinstance(inner.args[0], int) else None
+    code = getattr(inner, "sqlstate", None) or getattr(inner, "sqlite_errorname", None) or number
+    return str(code) if code and not isinstance(inner, OSError) else None
+
+
+def _of_data(error: BaseException) -> bool:
+    """Whether it comes of what is stored for some key, and not of the query or the server (SQLSTATE class 22: data exception)."""
+    return isinstance(error, _TooLargeError | DataError | UnicodeDecodeError) or (_code(error) or "").startswith("22")
+
+
+def _named(error: BaseException) -> str:
+    """What kind of error it is. Its words may have keys and values in them."""
+    return f"{type(_driver(error)).__name__} {_code(error) or ''}".rstrip()

@@ -1,0 +1,99 @@
+"""aiokafka's consumer in its thread: what Faust does not pass on of it."""
+
+from collections.abc import Iterable, Mapping
+from time import monotonic
+from typing import Any, cast
+
+from aiokafka import TopicPartition
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+FETCH_MAX_WAIT = 20
+"""Milliseconds the broker may keep a fetch for more data; Faust has 1 500. aiokafka has one fetch under way to a broker: a partition
+whose records were just taken is not in it, and waits until it ends."""
+FETCH_MIN_BYTES = 64 * 1024
+"""Bytes for which a fetch does not wait. A fetch names every partition, so one a record costs broker and worker more than the record."""
+LEASE_MARGIN = 2.0
+"""Seconds before the end of the session from which a member acts as if it had lost its partitions."""
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """aiokafka's consumer in its thread, with what Faust does not pass on: commit metadata, ends, and the lease."""
+
+    lease_until = 0.0
+    """Until when (monotonic clock) the broker certainly counts this member in. A worker that was stopped or starved for longer
+    may have been replaced without knowing it yet."""
+
+    async def on_start(self) -> None:
+        """As Faust, and note every heartbeat that the broker answers well."""
+        await super().on_start()
+        consumer: Any = self._ensure_consumer()
+        consumer._fetcher._fetch_max_wait_ms = FETCH_MAX_WAIT
+        consumer._fetcher._fetch_min_bytes = FETCH_MIN_BYTES
+        coordinator = consumer._coordinator
+        beat = coordinator._do_heartbeat
+
+        async def heartbeat() -> bool:
+            began = monotonic()
+            alive = bool(await beat())
+            if alive:
+                self.renew_lease(began)
+            return alive
+
+        coordinator._do_heartbeat = heartbeat
+
+    def renew_lease(self, since: float) -> None:
+        """The broker has answered to what was asked at ``since``."""
+        self.lease_until = since + float(self.app.conf.broker_session_timeout) - LEASE_MARGIN
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group. aiokafka keeps a static member in it, and its partitions would wait for the session time-out."""
+        if self._consumer is not None:
+            self._consumer._coordinator._group_instance_id = None
+        await super().on_thread_stop()
+
+    async def commit_with(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
+        """Commit offset and metadata; raises ``KafkaError`` (also in a rebalance: then the new owner repeats)."""
+        await self.call_thread(self._commit_with, offsets)
+
+    async def _commit_with(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
+        await self._ensure_consumer().commit({TopicPartition(*tp): OffsetAndMetadata(*at) for tp, at in offsets.items()})
+
+    async def committed(self, tps: Iterable[TP]) -> dict[TP, OffsetAndMetadata]:
+        """Committed offset and metadata of each partition that has one."""
+        return cast(dict[TP, OffsetAndMetadata], await self.call_thread(self._committed, [TopicPartition(*tp) for tp in tps]))
+
+    async def _committed(self, tps: list[TopicPartition]) -> dict[TP, OffsetAndMetadata]:
+        found = await self._ensure_consumer()._coordinator.fetch_committed_offsets(tps)
+        return {TP(*tp): at for tp, at in found.items() if at.offset >= 0}
+
+    async def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """The offset after the last record of each partition."""
+        ends = await self.call_thread(self._ensure_consumer().end_offsets, [TopicPartition(*tp) for tp in tps])
+        return {TP(*tp): end for tp, end in ends.items()}
+
+    def lags(self, tp: TP) -> bool:
+        """Whether the broker has records beyond what was read. False while that is not known."""
+        assignment = self._ensure_consumer()._subscription.subscription.assignment
+        state = assignment.state_value(TopicPartition(*tp)) if assignment else None
+        return bool(state and state.has_valid_position and state.highwater is not None and state.position < state.highwater)
+
+    async def listen(self, topics: Iterable[str]) -> None:
+        """Take part in further topics, which exist: the group rebalances, as it does for any other reason.
+
+        aiokafka's ``subscribe`` would drop the assignment at once, and what has begun could not be finished and committed.
+        """
+        await self.call_thread(self._listen, frozenset(topics))
+
+    async def _listen(self, topics: frozenset[str]) -> None:
+        consumer: Any = self._ensure_consumer()
+        subscription = consumer._subscription.subscription
+        subscription._topics |= topics
+        await consumer._client.set_topics(subscription._topics)
+        consumer._coordinator.request_rejoin()
+
+    async def begins(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """The offset of the first record that is still there, of each partition."""
+        begins = await self.call_thread(self._ensure_consumer().beginning_offsets, [TopicPartition(*tp) for tp in tps])
+        return {TP(*tp): begin for tp, begin in begins.items()}
