@@ -102,8 +102,8 @@ def _consult(notification: Notification, out: Output) -> Use | Never | None:
     if book is None or bound is None:
         return Use(None)
     row = users.known(out, notification.key, book)
-    if emitted.decided(notification.id, notification.step):
-        return Use(row)  # its delivery is out: what it was decided by is not to be loaded again
+    if row is not None and emitted.decided(notification.id, notification.step):
+        return Use(row)  # its delivery is out: it is decided again by what it was decided by, in time or not
     found = consult(notification, row, book.source, bound.document, out.now)
     key = notification.key.encode()
     if isinstance(found, Ask):

@@ -130,5 +130,7 @@ def _submits(world: World, edrs: list[Edr]) -> Iterator[str]:
     for edr in edrs:
         if edr.duplicate and len(taken[f"{edr.notification}.{edr.step}"]) < 2:
             yield f"{edr.id} says that it is a duplicate, and it is not"
+        if edr.final and edr.reason == "no-address" and taken[f"{edr.notification}.1"]:
+            yield f"{edr.id} says that there is no address, and a provider took it"
         if edr.event == "delivered" and not taken[f"{edr.notification}.{edr.step}"]:
             yield f"{edr.id} says delivered, and no provider took it"

@@ -28,4 +28,8 @@ class Crm(Client):
             self._trace(f"the source fails for {', '.join(keys)}")
             raise SourceError("unreachable", "away")
         self._trace(f"the source is asked for {', '.join(keys)}")
-        return {key: [{"id": key, "lang": "it" if key[-1] in "02468" else None}] for key in keys if key in KNOWN}
+        return {key: [_row(key)] for key in keys if key in KNOWN}
+
+
+def _row(key: str) -> Row:
+    return {"id": key, "lang": "it" if key[-1] in "02468" else None, "msisdn": f"+39333111220{key[1:]}", "mail": f"{key}@customer.example"}

@@ -70,5 +70,7 @@ def _recipient(random: Random) -> dict[str, str]:
     number = random.randrange(12)
     to = {"user": f"u{number}", "phone": f"+3933311122{number:02}", "email": f"u{number}@customer.example"}
     if random.random() < 0.15:
+        return {"user": f"u{number}"}
+    if random.random() < 0.15:
         del to[random.choice(("phone", "email"))]
     return to
