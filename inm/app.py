@@ -25,9 +25,6 @@ from inm.tables.users import users
 AGENTS = ("intake", "evaluate", "dispatch", "receipts", "journeys", "schedule", "users")
 MODULES = (*(f"inm.agents.{name}" for name in AGENTS), "inm.intake.web")
 
-REMEMBER = 60.0
-"""Seconds after the replay of a dead worker's records in which its outputs are still known."""
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -38,7 +35,6 @@ class Inm(StreamingApp):
         self.settings = settings
         self.catalogue = catalogue
         self.partitions = settings.partitions
-        self._forgetting: asyncio.TimerHandle | None = None
         self.routes = routes.build(settings.routes.values())
         super().__init__(
             "inm",
@@ -60,14 +56,13 @@ class Inm(StreamingApp):
 
     async def recall(self, partitions: set[int], since: int) -> None:
         """See :mod:`inm.tables.emitted`."""
-        if self._forgetting:
-            self._forgetting.cancel()
+        emitted.forget()
         ours = {partition for partition in partitions if partition < self.partitions}
-        await emitted.learn(tail(Emitted.TOPICS, ours, since - SKEW, self.new_consumer))
+        if ours:
+            await emitted.learn(tail(Emitted.TOPICS, ours, since - SKEW, self.new_consumer))
 
     def on_replayed(self) -> None:
-        """Ticks go on a little behind: what they release twice is known for some more time."""
-        self._forgetting = asyncio.get_running_loop().call_later(REMEMBER, emitted.forget)
+        emitted.forget()
 
     async def _open_routes(self) -> None:
         for route in self.routes.values():

@@ -174,10 +174,10 @@ class StreamingApp(faust.App):
         return self.topic(*topics, value_type=bytes, acks=False)
 
     async def recall(self, partitions: set[int], since: int) -> None:
-        """Learn what a dead owner of these partitions emitted since a time (ms). An application with outputs that know their ids does."""
+        """Learn what a dead owner of these partitions emitted since a time (ms), and forget the rest. For outputs that know their ids."""
 
     def on_replayed(self) -> None:
-        """All that a dead owner may have begun has been processed again, and committed."""
+        """All that a dead owner may have begun has been processed again, and what that has repeated is no longer under way."""
 
     def every_tick(self, stage: Stage, decide: Tick) -> None:
         """Call ``decide`` for each partition held, twice a second, as a record's handler is called."""
@@ -189,7 +189,7 @@ class StreamingApp(faust.App):
             bootstrap_servers=list(self.brokers),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            max_partition_fetch_bytes=4 << 20,
+            max_partition_fetch_bytes=1 << 20,
             **self.client,
         )
 

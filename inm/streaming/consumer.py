@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any, cast
 
 from aiokafka import TopicPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -32,8 +33,8 @@ CLEAN = "clean"
 time (ms) before which nothing was emitted that a replay from this commit would emit again."""
 REFRESH = 10.0
 """Seconds after which that time is renewed also where nothing was committed."""
-
-
+REMEMBER = 60.0
+"""Seconds after a replay in which what it repeated may still be under way: a successor asks for what the dead owner had emitted, too."""
 LEASE_MARGIN = 2.0
 """Seconds before the end of the session from which a member acts as if it had lost its partitions."""
 
@@ -42,22 +43,22 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     """aiokafka's consumer in its thread, with what Faust does not pass on: commit metadata, ends, and the lease."""
 
     lease_until = 0.0
-    """Until when (monotonic clock) the broker certainly counts this member in. A worker that was stopped or starved for longer
-    may have been replaced without knowing it yet."""
+    """Until when (monotonic clock) the broker certainly counts this member in: later it may have been replaced without knowing it."""
+    leased = -1
+    """The generation of the assignment that the lease is for: heartbeats of a later one say nothing about it."""
 
     async def on_start(self) -> None:
-        """As Faust, and note every heartbeat that the broker answers well."""
+        """As Faust, but read nothing that a producer's transaction took back, and note every heartbeat that the broker answers well."""
         await super().on_start()
         consumer: Any = self._ensure_consumer()
-        consumer._fetcher._fetch_max_wait_ms = FETCH_MAX_WAIT
-        consumer._fetcher._fetch_min_bytes = FETCH_MIN_BYTES
+        vars(consumer._fetcher).update(_fetch_max_wait_ms=FETCH_MAX_WAIT, _fetch_min_bytes=FETCH_MIN_BYTES, _isolation_level=READ_COMMITTED)
         coordinator = consumer._coordinator
         beat = coordinator._do_heartbeat
 
         async def heartbeat() -> bool:
-            began = monotonic()
+            began, generation = monotonic(), coordinator.generation
             alive = bool(await beat())
-            if alive:
+            if alive and generation == self.leased:
                 self.renew_lease(began)
             return alive
 
@@ -94,10 +95,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return {TP(*tp): end for tp, end in ends.items()}
 
     def lags(self, tp: TP) -> bool:
-        """Whether the broker has records beyond what was read. False while that is not known."""
+        """Whether the broker has records beyond what was read, up to the first open transaction. False while that is not known."""
         assignment = self._ensure_consumer()._subscription.subscription.assignment
         state = assignment.state_value(TopicPartition(*tp)) if assignment else None
-        return bool(state and state.has_valid_position and state.highwater is not None and state.position < state.highwater)
+        return bool(state and state.has_valid_position and state.lso is not None and state.position < state.lso)
 
     async def begins(self, tps: Iterable[TP]) -> dict[TP, int]:
         """The offset of the first record that is still there, of each partition."""
@@ -119,7 +120,7 @@ class Consumer(driver.Consumer):
         self.replaying = False
         self.ticks: dict[tuple[str, int], int] = {}
         """When ticks under way began (ms), by stage and partition: they emit before they delete, as chunks do."""
-        self.progressed_at = self.read_at = self._refreshed_at = monotonic()
+        self.progressed_at = self.read_at = self._refreshed_at = self._replayed_at = monotonic()
         self._committing = asyncio.Lock()
 
     def _new_consumer_thread(self) -> ConsumerThread:
@@ -132,9 +133,10 @@ class Consumer(driver.Consumer):
     def begin(self, acks: dict[TP, AckQueue]) -> None:
         """A new assignment: where each partition stands."""
         self.acks = acks
+        self.thread.leased = self.app.consumer_generation_id
         self.thread.renew_lease(monotonic())
-        self.replaying = any(queue.replaying for queue in acks.values())
-        self.progressed_at = self.read_at = self._refreshed_at = monotonic()
+        self.replaying = any(queue.suspect_since for queue in acks.values())
+        self.progressed_at = self.read_at = self._refreshed_at = self._replayed_at = monotonic()
 
     # -- fetching ---------------------------------------------------------------------------------
 
@@ -206,19 +208,22 @@ class Consumer(driver.Consumer):
             return done
 
     def _note_replayed(self) -> None:
-        """Tell once when everything that a dead owner may have begun has been processed again."""
-        if self.replaying and not any(queue.replaying for queue in self.acks.values()):
+        """Tell once when everything that a dead owner may have begun has been processed again, and that is :data:`REMEMBER` ago."""
+        if self.replaying and any(queue.replaying for queue in self.acks.values()):
+            self._replayed_at = monotonic()
+        elif self.replaying and monotonic() - self._replayed_at > REMEMBER:
             self.replaying = False
+            for queue in self.acks.values():
+                queue.suspect_since = 0
             cast(Any, self.app).on_replayed()
 
     async def _commit_clean(self) -> None:
         """The last commit of an assignment: what has nothing begun and unfinished is left clean."""
         async with self._committing:
-            now = now_ms()
             ticking = {partition for _, partition in self.ticks}
             clean = {tp for tp, queue in self.acks.items() if queue.clean and tp.partition not in ticking}
             at = self._finished(everything=True)
-            await self._commit_now({tp: (at[tp], CLEAN if tp in clean else str(self._begun_since(tp, now))) for tp in at})
+            await self._commit_now({tp: (at[tp], CLEAN if tp in clean else str(self._begun_since(tp, now_ms()))) for tp in at})
 
     def _begun_since(self, tp: TP, now: int) -> int:
         """The time (ms) before which nothing was emitted in this partition that a replay would emit again."""
@@ -242,7 +247,7 @@ class Consumer(driver.Consumer):
         try:
             await self.thread.commit_with(offsets)
         except Exception as error:
-            # a rebalance or a broker that is away: what is not committed is tried again or replayed, never lost
+            # a rebalance, or no broker: what is not committed is tried again or replayed, never lost
             log.warning("commit of %d partitions failed: %r", len(offsets), error)
             return False
         for tp, (at, _) in offsets.items():
