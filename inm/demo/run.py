@@ -15,6 +15,8 @@ from inm.demo.poison import Poison
 from inm.demo.traffic import Traffic
 
 USERS = 200
+PATIENCE = 180_000
+"""Milliseconds in which a broker that was killed must take requests again: on a busy machine that is a minute or more."""
 SETTLE = 1.0
 """Seconds without any news after the last end, in which a second one would show up."""
 
@@ -38,8 +40,13 @@ class Run:
         """Begin to follow the EDRs, and tell INM of some users."""
         servers = self.installation.bootstrap
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=servers, acks="all", enable_idempotence=True, linger_ms=5, max_request_size=1 << 20
-        )  # fmt: skip
+            bootstrap_servers=servers,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=5,
+            max_request_size=1 << 20,
+            request_timeout_ms=PATIENCE,
+        )
         self._consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, auto_offset_reset="earliest")
         await self._producer.start()
         await self._consumer.start()

@@ -38,8 +38,8 @@ class WriteSet:
     ready: bool = False
 
 
-_CACHE = Cache(64 << 20)
-_MEMTABLES = WriteBufferManager(96 << 20, False)
+_CACHE = Cache(128 << 20)
+_MEMTABLES = WriteBufferManager(128 << 20, False)
 """Shared by all databases of the process: what each had of its own was up to 32 MiB for each partition of each table."""
 
 

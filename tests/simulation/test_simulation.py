@@ -18,7 +18,11 @@ from tests.simulation.world import World, simulate
 BATCH = 2000
 PROCESSES = min(4, os.cpu_count() or 1)
 ONCE_FAILED = {
-    0: "TODO",
+    11: "batches that a lapsed lease held back went out under the next assignment",
+    56: "a retry went on twice, by its row and by its record or a second one, and the partition was left clean behind it",
+    247: "a delivery that was announced before a standstill was handed over after it; and what was dropped then ended the process",
+    500: "records of a new assignment were put into a batch that was held back of the old one, and went with it",
+    1304: "the rest of a refused batch went out after a standstill",
 }
 """Seeds that have found a defect, and which; found anew when the simulation itself changes, for that changes what a seed means."""
 
@@ -42,8 +46,8 @@ def test_no_seed_breaks_a_law(first: int, tmp_path: Path) -> None:
     running = [subprocess.Popen(share, stdout=subprocess.PIPE, text=True) for share in shares]
     told = [process.communicate()[0] for process in running]
     assert [process.returncode for process in running] == [0] * PROCESSES
-    for line in sorted("".join(told).splitlines()):
-        check(int(line.split()[0]), tmp_path)
+    for seed in sorted(int(line.split()[0]) for line in "".join(told).splitlines()):
+        check(seed, tmp_path)
 
 
 @pytest.mark.parametrize("seed", ONCE_FAILED)

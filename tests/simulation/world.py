@@ -55,7 +55,7 @@ class World:
         self.disks = Disks()
         self._images: dict[str, dict[Any, Folder]] = {}
         if self.faults.narrow:
-            self.broker.limits = dict.fromkeys((EDR, OUTCOMES, NOTIFICATIONS, *DELIVERIES), 2500)
+            self.broker.limits = dict.fromkeys((EDR, OUTCOMES, NOTIFICATIONS, *DELIVERIES), 1000)
 
     @property
     def blameless(self) -> bool:
