@@ -39,9 +39,6 @@ log = logging.getLogger("inm.app")
 AGENTS = ("intake", "evaluate", "dispatch", "receipts", "journeys", "schedule", "users", "reference")
 MODULES = (*(f"inm.agents.{name}" for name in AGENTS), "inm.intake.web")
 
-REMEMBER = 60.0
-"""Seconds after the replay of a dead worker's records in which its outputs are still known."""
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -60,7 +57,6 @@ class Inm(StreamingApp):
         self._seed: Change | None = None
         self._informed = asyncio.Event()
         self._news = asyncio.Event()
-        self._forgetting: asyncio.TimerHandle | None = None
         self.routes = routes.build(settings.routes.values())
         self.sources = Sources(os.environ, now_ms)
         self.algorithms = algorithms.installed()
@@ -179,14 +175,13 @@ class Inm(StreamingApp):
 
     async def recall(self, partitions: set[int], since: int) -> None:
         """See :mod:`inm.tables.emitted`."""
-        if self._forgetting:
-            self._forgetting.cancel()
+        emitted.forget()
         ours = {partition for partition in partitions if partition < self.partitions}
-        await emitted.learn(tail(Emitted.TOPICS, ours, since - SKEW, self.new_consumer))
+        if ours:
+            await emitted.learn(tail(Emitted.TOPICS, ours, since - SKEW, self.new_consumer))
 
     def on_replayed(self) -> None:
-        """Ticks go on a little behind: what they release twice is known for some more time."""
-        self._forgetting = asyncio.get_running_loop().call_later(REMEMBER, emitted.forget)
+        emitted.forget()
 
     async def _open_routes(self) -> None:
         for route in self.routes.values():

@@ -27,6 +27,8 @@ BUILD.info({"version": __version__, "python": python_version()})
 
 READY = Gauge("inm_ready", "1 if this worker has its partitions with their tables restored.", registry=REGISTRY)
 PARTITIONS = Gauge("inm_table_partitions", "Partitions of the tables that this worker holds.", registry=REGISTRY)
+RESTORED = Counter("inm_restored_records", "Records read from changelogs into tables that were taken over.", registry=REGISTRY)
+RESTORE_SECONDS = Counter("inm_restore_seconds", "Seconds for which tables that were taken over were read.", registry=REGISTRY)
 
 STAGE_RECORDS = Counter("inm_stage_records", "Records that a stage has decided, dead letters among them.", ["stage"], registry=REGISTRY)
 DEAD_LETTERS = Counter("inm_dead_letters", "Records sent to inm.dead.", ["stage", "reason"], registry=REGISTRY)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from inm.core.ids import partition_of
 from inm.core.records import LANES
+from inm.streaming.restore import TOMBSTONES
 
 NOTIFICATIONS = "inm.notifications"
 USERS = "inm.users"
@@ -74,7 +75,12 @@ def of_requests(tenants: Iterable[str], partitions: int) -> list[Topic]:
 def catalogue(tenants: Iterable[str], partitions: int) -> list[Topic]:
     """All topics of an installation with these tenants."""
     week, month = {"retention.ms": str(7 * DAY)}, {"retention.ms": str(30 * DAY)}
-    compact = {"cleanup.policy": "compact", "segment.ms": str(DAY), "min.cleanable.dirty.ratio": "0.3"}
+    compact = {
+        "cleanup.policy": "compact",
+        "delete.retention.ms": str(TOMBSTONES),
+        "segment.ms": str(DAY),
+        "min.cleanable.dirty.ratio": "0.3",
+    }
     internal = [NOTIFICATIONS, RETRIES, SCHEDULE, OUTCOMES, *DELIVERIES]
     return [
         *of_requests(tenants, partitions),

@@ -11,7 +11,7 @@ import msgspec
 from inm import metrics, topics
 from inm.app import app
 from inm.channels.base import Channel
-from inm.core.ids import delivery_id, offer_id, receipt_key
+from inm.core.ids import delivery_id, offer_id, receipt_key, retry_id
 from inm.core.records import Begun, Delivery, Outcome, Submission, Wait
 from inm.core.results import Answer, Result
 from inm.core.retry import next_attempt
@@ -51,6 +51,7 @@ def turn(chunk: Chunk) -> AbstractAsyncContextManager[None]:
 
 async def dispatch(chunk: Chunk, out: Output) -> None:
     await _announce(chunk)
+    await app.emitter.until_allowed(chunk.generation)
     by_route: dict[str, list[Delivery]] = defaultdict(list)
     for record in chunk.records:
         try:
@@ -175,5 +176,6 @@ def _retry(delivery: Delivery, result: Result, due: int, out: Output) -> None:
     )
     name = offer_id(again.id, again.offer)
     topic = topics.deliveries(delivery.channel, delivery.lane)
-    wait = Wait(id=f"retry/{name}", due=due, topic=topic, key=delivery.key, value=msgspec.Raw(_encode(again)))
-    out.emit(topics.RETRIES, delivery.key.encode(), _encode(wait))
+    wait = Wait(id=retry_id(name), due=due, topic=topic, key=delivery.key, value=msgspec.Raw(_encode(again)))
+    if wait.id not in emitted.retries:
+        out.emit(topics.RETRIES, delivery.key.encode(), _encode(wait))

@@ -38,7 +38,7 @@ def release(out: Output) -> None:
 
 
 def _send_on(wait: Wait, out: Output) -> None:
-    if wait.id.removeprefix("retry/") not in emitted.offers:
+    if emitted.may_go(wait.id):
         out.emit(wait.topic, wait.key.encode(), bytes(wait.value))
 
 

@@ -53,6 +53,14 @@ def offer_id(delivery: str, offer: int) -> str:
     return f"{delivery}/{offer}"
 
 
+RETRY = "retry/"
+
+
+def retry_id(offer: str) -> str:
+    """What waits until an offer is made: one item an offer."""
+    return RETRY + offer
+
+
 def receipt_key(route: str, provider_id: str) -> str:
     """What a provider's report and our submission have in common: provider ids are unique within a route only."""
     return f"{route}/{provider_id}"

@@ -1,7 +1,7 @@
 """The load of a measurement: requests of the demo's two tenants, sent ahead of the workers or at a pace."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from time import monotonic
 from typing import Any
 
@@ -11,21 +11,17 @@ from aiokafka import AIOKafkaProducer
 from inm import topics
 from inm.core.records import LANES
 from inm.core.users import Upsert
-from inm.demo.bench_meter import Meter
+from inm.demo.bench_meter import PERIOD, Meter
 
 LANGUAGES = ("it", "en", "ru")
 EDRS = 3
 """EDRs of an SMS notification that goes well: accepted, submitted, delivered."""
-PERIOD = 0.1
-"""Seconds between two looks at how far the workers are."""
 TICK = 0.01
 """Seconds between two bursts of a paced load."""
 BURST = 500
 """Requests to one partition at a time."""
 LEAST, DEPTH = 3000, 2.5
 """Notifications under way in a saturating load: so many, or seconds of the present rate. The SMSC alone keeps each for a second."""
-STALL = 30.0
-"""Seconds without a single notification's end after which a measurement is given up."""
 
 _ROAMING = {"country": "France", "call": 0.19, "sms": 0.06, "data": 0.002, "included": 4096}
 _CHARGING = {"station": "Lugano Nord #7", "energy": 41.5, "cost": 18.26, "grace": 15}
@@ -54,16 +50,20 @@ class Requests:
         tenant, pattern = patterns[number % self._cycle]
         return tenant, pattern % {b"n": number, b"u": number % max(1, self._users)}
 
-    def upserts(self) -> Iterator[tuple[bytes, bytes]]:
-        """User data for ``inm.users``: key and record."""
+    def user(self, number: int) -> str:
+        """The id of a user."""
+        return f"{self.run}-user-{number}"
+
+    def upserts(self, partitions: int) -> Iterator[tuple[int, bytes, bytes]]:
+        """User data for ``inm.users``: partition, key and record."""
         for number in range(self._users):
             upsert = Upsert(
-                key=f"acme/{self.run}-user-{number}",
+                key=f"acme/{self.user(number)}",
                 language=LANGUAGES[number % len(LANGUAGES)],
                 phone=f"+39334{number:07}",
                 name=f"Customer {number}",
             )
-            yield upsert.key.encode(), msgspec.json.encode(upsert)
+            yield topics.partition_of_key(upsert.key, partitions), upsert.key.encode(), msgspec.json.encode(upsert)
 
     def _pattern(self, number: int) -> tuple[str, bytes]:
         kind = number % 10
@@ -88,6 +88,24 @@ class Requests:
         return msgspec.json.encode({"scenario": scenario, "to": to, "fields": fields, "request_id": f"{self.run}-%(n)d", "lane": lane})
 
 
+async def pour(producer: AIOKafkaProducer, topic: str, records: Iterable[tuple[int, bytes | None, bytes]]) -> int:
+    """Send records (partition, key, value), as fast as the broker takes them; how many, when it has all."""
+    count = 0
+    batches: dict[int, Any] = {}
+    taken = []
+    for partition, key, value in records:
+        count += 1
+        batch = batches.get(partition)
+        if batch is None or batch.append(key=key, value=value, timestamp=None) is None:
+            if batch is not None:
+                taken.append(await producer.send_batch(batch, topic, partition=partition))
+            batch = batches[partition] = producer.create_batch()
+            batch.append(key=key, value=value, timestamp=None)
+    taken += [await producer.send_batch(batch, topic, partition=partition) for partition, batch in batches.items()]
+    await asyncio.gather(*taken)
+    return count
+
+
 class Feed:
     """Sends requests and knows how many have not ended. One load at a time: :meth:`ahead`, then :meth:`settle`, then :meth:`paced`."""
 
@@ -107,11 +125,8 @@ class Feed:
     async def users(self, partitions: int) -> None:
         """Tell INM of the users, and wait until they are in its table."""
         before = await self._meter.count(topics.changelog("users"))
-        told = [
-            await self._producer.send(topics.USERS, value, key, partition=topics.partition_of_key(key.decode(), partitions))
-            for key, value in self._requests.upserts()
-        ]
-        await self._reaches(topics.changelog("users"), before + len(told))
+        told = await pour(self._producer, topics.USERS, self._requests.upserts(partitions))
+        await self._meter.reaches(topics.changelog("users"), before + told)
 
     async def ahead(self) -> None:
         """Keep :data:`DEPTH` seconds of work under way for good: every stage has all it can take, and none runs ahead of the others."""
@@ -136,7 +151,7 @@ class Feed:
 
     async def first_end(self) -> None:
         """Wait until the first notification has ended. ``RuntimeError`` if none does."""
-        await self._reaches(topics.EDR, await self._meter.count(topics.EDR) + EDRS)
+        await self._meter.reaches(topics.EDR, await self._meter.count(topics.EDR) + EDRS)
 
     async def settle(self) -> None:
         """Wait until nothing comes any more."""
@@ -144,16 +159,6 @@ class Feed:
         while now > before:
             await asyncio.sleep(2.5)
             before, now = now, await self._meter.count(topics.EDR)
-
-    async def _reaches(self, topic: str, target: int) -> None:
-        """Wait until a topic has so many records. ``RuntimeError`` if none comes for long."""
-        best, since = -1, monotonic()
-        while (now := await self._meter.count(topic)) < target:
-            if now > best:
-                best, since = now, monotonic()
-            elif monotonic() - since > STALL:
-                raise RuntimeError(f"nothing has come on {topic} for {STALL:.0f} s")
-            await asyncio.sleep(PERIOD)
 
     async def _send(self, count: int) -> None:
         """One batch a tenant, each to the next partition of its topic."""

@@ -3,6 +3,7 @@
 During a measurement only offsets are asked for; the records between two marks are read and counted when it is over.
 """
 
+import asyncio
 import os
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -18,6 +19,10 @@ from inm.core.edr import Event, Times
 from inm.core.records import Lane
 from inm.demo.census import percentiles
 
+STALL = 30.0
+"""Seconds without a single new record after which a measurement is given up."""
+PERIOD = 0.1
+"""Seconds between two looks at how far the workers are."""
 PROC = Path("/proc")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -93,6 +98,16 @@ class Meter:
         """How many records were ever written to a topic."""
         return sum((await self.ends(topic)).values())
 
+    async def reaches(self, topic: str, target: int) -> None:
+        """Wait until a topic has so many records. ``RuntimeError`` if none comes for long."""
+        best, since = -1, monotonic()
+        while (now := await self.count(topic)) < target:
+            if now > best:
+                best, since = now, monotonic()
+            elif monotonic() - since > STALL:
+                raise RuntimeError(f"nothing has come on {topic} for {STALL:.0f} s")
+            await asyncio.sleep(PERIOD)
+
     async def mark(self, processes: Mapping[str, Iterable[int]]) -> Mark:
         """The present moment, with the CPU time of groups of process ids."""
         ends = await self.ends(topics.EDR)
@@ -135,12 +150,22 @@ def cpu_of(stat: str) -> float:
 
 def rss_mb(pid: int) -> float:
     """Resident memory of a process in MiB."""
-    return rss_mb_of((PROC / str(pid) / "status").read_text())
+    return mb_of("VmRSS", (PROC / str(pid) / "status").read_text())
 
 
-def rss_mb_of(status: str) -> float:
-    """``VmRSS`` in ``/proc/<pid>/status``, which is in KiB (proc(5))."""
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+def peak_mb(pid: int) -> float:
+    """The most that it was since the process began, or since :func:`forget_peak`."""
+    return mb_of("VmHWM", (PROC / str(pid) / "status").read_text())
+
+
+def forget_peak(pid: int) -> None:
+    """Count the peak from now on (5 in ``clear_refs``, proc(5))."""
+    (PROC / str(pid) / "clear_refs").write_text("5")
+
+
+def mb_of(name: str, status: str) -> float:
+    """A size in ``/proc/<pid>/status``, where it is in KiB (proc(5)), in MiB."""
+    line = next(line for line in status.splitlines() if line.startswith(f"{name}:"))
     return int(line.split()[1]) / 1024
 
 

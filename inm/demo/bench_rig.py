@@ -32,10 +32,10 @@ class Rig(Installation):
         """``host:port``."""
         return self._providers["INM_ROUTE_SMSC_1_HOSTS"]
 
-    async def start_providers(self, *, email: bool) -> None:
-        """The SMSC and, if it is asked for, the SMTP server."""
-        delay = ("--receipt-delay", str(RECEIPT_DELAY))
-        port = await self._start("smsc", r"127\.0\.0\.1:(\d+)", "inm.demo.smsc", "--port", "0", *delay)
+    async def start_providers(self, *, email: bool = False, receipts: bool = True) -> None:
+        """The SMSC, which may keep its receipts for itself, and, if it is asked for, the SMTP server."""
+        reports = ("--receipt-delay", str(RECEIPT_DELAY)) if receipts else ("--receipt", "DELIVRD=0")
+        port = await self._start("smsc", r"127\.0\.0\.1:(\d+)", "inm.demo.smsc", "--port", "0", *reports)
         self._providers["INM_ROUTE_SMSC_1_HOSTS"] = f"127.0.0.1:{port}"
         if email:
             self._providers["INM_ROUTE_SMTP_1_PORT"] = await self._start("smtp", r"127\.0\.0\.1:(\d+)", "inm.demo.smtp", "--port", "0")

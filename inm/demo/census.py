@@ -19,6 +19,8 @@ class Census:
         self._prefix = f"{run}-"
         self.requested: dict[str, int] = {}
         """When each request was sent (ms), by its id."""
+        self.crowds: dict[str, int] = {}
+        """How many recipients a request has, if it is not one."""
         self.events: Counter[str] = Counter()
         self.final: Counter[str] = Counter()
         self.parts: set[tuple[str | None, str]] = set()
@@ -28,7 +30,7 @@ class Census:
         self.latencies: list[int] = []
         self._seen: set[str] = set()
         self._accepted: set[str] = set()
-        self._done: set[str] = set()
+        self._done: Counter[str] = Counter()
         self._ended: dict[str, str] = {}
         self.double_ends = 0
 
@@ -49,10 +51,11 @@ class Census:
         if edr.event == "submitted":
             self._submitted(edr)
         if edr.final:
-            self.double_ends += edr.notification in self._ended
+            again = edr.notification in self._ended
+            self.double_ends += again
             self._ended[edr.notification] = edr.id
             self.final[edr.event] += 1
-            self._done.add(edr.request_id or "")
+            self._done[edr.request_id or ""] += not again
 
     def _submitted(self, edr: Edr) -> None:
         self.mails += edr.channel == "email"
@@ -70,8 +73,13 @@ class Census:
 
     @property
     def missing(self) -> list[str]:
-        """Requests that have no final EDR."""
-        return sorted(self.requested.keys() - self._done)
+        """Requests of which a notification has no final EDR."""
+        return sorted(name for name in self.requested if self._done[name] < self.crowds.get(name, 1))
+
+    @property
+    def expected(self) -> int:
+        """How many notifications the requests make."""
+        return len(self.requested) - len(self.crowds) + sum(self.crowds.values())
 
     @property
     def ended(self) -> int:
@@ -83,7 +91,7 @@ class Census:
             "requested": len(self.requested),
             "accepted": self.accepted,
             "final": dict(self.final),
-            "missing": len(self.requested) - self.ended,
+            "missing": self.expected - self.ended,
             "duplicates": doubles_at_providers + self.double_ends,
             "redelivered": self.redelivered,
             "repeated_edrs": self.repeated_records,

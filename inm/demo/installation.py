@@ -26,7 +26,9 @@ CONFIG = Path(__file__).parents[2] / "config"
 class Installation:
     """``async with Installation() as installation``; workers are started by :meth:`start_worker`."""
 
-    def __init__(self, *, seed: int = 1, http_port: int | None = None) -> None:
+    def __init__(self, *, seed: int = 1, http_port: int | None = None, program: str = "inm") -> None:
+        """``program`` is the module whose ``worker`` command a worker is, unless another is named at its start."""
+        self.program = program
         self.folder = Path(tempfile.mkdtemp(prefix="inm-"))
         self.smsc = Smsc(password=secrets.token_hex(4), seed=seed)
         self.smtp = SmtpServer()
@@ -35,9 +37,13 @@ class Installation:
         self.kafka: Kafka | None = None
         """The broker, if it is one of its own."""
         self.workers: dict[str, Child] = {}
+        self.exits: list[tuple[str, int]] = []
+        """Workers that ended by themselves while they were supervised, and their exit codes."""
         self.ports: dict[str, int] = {}
         self._http_port = http_port
         self._running = AsyncExitStack()
+        self._starts: dict[str, tuple[Mapping[str, str] | None, str | None]] = {}
+        self._supervising: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Installation":
         try:
@@ -52,6 +58,8 @@ class Installation:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._supervising:
+            self._supervising.cancel()
         await asyncio.gather(*(asyncio.to_thread(worker.stop) for worker in self.workers.values()))
         await self._running.aclose()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -77,28 +85,45 @@ class Installation:
             "INM_API_KEYS": f"acme={self.api_key}",
         }
 
+    def data(self, name: str) -> Path:
+        """What a worker keeps."""
+        return self.folder / "data" / name
+
     def log(self, name: str) -> Path:
         """What a worker says, over all its starts."""
         return self.folder / f"{name}.log"
 
-    async def start_worker(self, name: str = "worker-1", more: Mapping[str, str] | None = None) -> Child:
+    async def start_worker(self, name: str = "worker-1", more: Mapping[str, str] | None = None, module: str | None = None) -> None:
         """Start a worker (again) and return when it has its partitions. ``RuntimeError`` with the end of its log if it does not."""
-        worker = await self.spawn_worker(name, more)
-        await self._ready(name, worker)
-        return worker
+        await self.spawn_worker(name, more, module)
+        await self._ready(name)
 
-    async def spawn_worker(self, name: str, more: Mapping[str, str] | None = None) -> Child:
+    async def spawn_worker(self, name: str, more: Mapping[str, str] | None = None, module: str | None = None) -> None:
         """Start a worker (again), and do not wait for it."""
+        self._starts[name] = more, module
         if name not in self.ports:
             self.ports[name] = self._http_port or free_ports(1)[0]
             self._http_port = None
         own = {"INM_WORKER_ID": name, "INM_HTTP_PORT": str(self.ports[name])}
         environment = os.environ | self.environment() | own | dict(more or {})
-        command = [sys.executable, "-m", "inm", "worker"]
-        worker = self.workers[name] = await asyncio.to_thread(
-            lambda: Child(command, self.log(name), environment=environment, remove=self.folder)
-        )
-        return worker
+        command = [sys.executable, "-m", module or self.program, "worker"]
+        self.workers[name] = await asyncio.to_thread(lambda: Child(command, self.log(name), environment=environment, remove=self.folder))
+
+    def supervise(self) -> None:
+        """From now on, start each worker again that ends by itself, as a container's restart policy does."""
+        self._supervising = asyncio.create_task(self._supervise())
+
+    async def _supervise(self) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            for name, worker in list(self.workers.items()):
+                if not worker.running:
+                    self.exits.append((name, await asyncio.to_thread(worker.stop)))
+                    await self.spawn_worker(name, *self._starts[name])
+
+    async def settled(self) -> None:
+        """Return when all workers have their partitions."""
+        await asyncio.gather(*map(self._ready, self.workers))
 
     async def stop_worker(self, name: str) -> int:
         """SIGTERM; the exit code."""
@@ -111,13 +136,14 @@ class Installation:
     def url(self, name: str = "worker-1") -> str:
         return f"http://127.0.0.1:{self.ports[name]}"
 
-    async def _ready(self, name: str, worker: Child) -> None:
+    async def _ready(self, name: str) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + READY_TIMEOUT
         while not await asyncio.to_thread(_answers, f"{self.url(name)}/readyz"):
-            if not worker.running or loop.time() > end:
+            ended = not (self.workers[name].running or self._supervising)
+            if ended or loop.time() > end:
                 tail = "\n".join(self.log(name).read_text(errors="replace").splitlines()[-30:])
-                raise RuntimeError(f"{name} {'is not ready' if worker.running else 'has ended'}; the end of its log:\n{tail}")
+                raise RuntimeError(f"{name} {'has ended' if ended else 'is not ready'}; the end of its log:\n{tail}")
             await asyncio.sleep(0.1)
 
 

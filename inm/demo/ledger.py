@@ -1,31 +1,41 @@
 """The books of a chaos run: what was sent, what became of it, and what a provider has twice."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from time import monotonic
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import msgspec
 
 from inm.core.edr import Edr
-from inm.demo.census import Census
+from inm.demo.run import Run
 from inm.demo.smsc import Smsc
 from inm.demo.smsc.pdus import Part
-from inm.demo.smtp import SmtpServer
+from inm.demo.smtp import Received, SmtpServer
 
 _decode = msgspec.json.Decoder(Edr).decode
 
 
 class Books:
-    """Every message that the SMSC has whole, with the ids of its parts, and when parts came. Made before the traffic begins."""
+    """``with Books(smsc, smtp) as books``: what providers take meanwhile, whole messages with the ids of their parts, and when."""
 
-    def __init__(self, smsc: Smsc) -> None:
+    def __init__(self, smsc: Smsc, smtp: SmtpServer) -> None:
         self.messages: dict[tuple[str, bytes], list[list[str]]] = defaultdict(list)
         self.times: list[float] = []
         self._open: dict[tuple[str, int, int], dict[int, tuple[bytes, str]]] = defaultdict(dict)
+        self._smsc = smsc
+        self._smtp = smtp
+        self._earlier = smtp.ledger.count
         self._take: Callable[[Part], int] = smsc.take
-        smsc.take = self._book  # type: ignore[method-assign]
+
+    def __enter__(self) -> Self:
+        self._smsc.take = self._book  # type: ignore[method-assign]
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._smsc.take = self._take  # type: ignore[method-assign, assignment]
 
     def _book(self, part: Part) -> int:
         provider_id = self._take(part)
@@ -37,6 +47,11 @@ class Books:
             whole = [parts[number] for number in sorted(parts)]
             self.messages[part.destination, b"".join(text for text, _ in whole)].append([name for _, name in whole])
         return provider_id
+
+    @property
+    def mails(self) -> list[Received]:
+        """Every mail that the server took meanwhile."""
+        return self._smtp.ledger.mails[self._earlier :]
 
     def longest_gap(self, since: float, until: float) -> float:
         """Seconds in which nothing was taken, at most, between two times of the monotonic clock."""
@@ -64,7 +79,7 @@ class Marks:
         return next((self.notifications[provider_id] for provider_id in ids if provider_id in self.notifications), None)
 
 
-def doubles(books: Books, smtp: SmtpServer, marks: Marks) -> Iterator[tuple[str, int, bool]]:
+def doubles(books: Books, marks: Marks) -> Iterator[tuple[str, int, bool]]:
     """What a provider has more than once: its notification (or the provider's ids), the extra copies, whether an EDR tells of it."""
     for copies in books.messages.values():
         if len(copies) > 1:
@@ -72,7 +87,7 @@ def doubles(books: Books, smtp: SmtpServer, marks: Marks) -> Iterator[tuple[str,
             notification = marks.notification(ids)
             yield notification or " ".join(ids), len(copies) - 1, notification in marks.marked
     mails: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for mail in smtp.ledger.mails:
+    for mail in books.mails:
         mails[mail.recipient, mail.subject].append(mail.message_id)
     for message_ids in mails.values():
         if len(message_ids) > 1:
@@ -80,22 +95,29 @@ def doubles(books: Books, smtp: SmtpServer, marks: Marks) -> Iterator[tuple[str,
             yield notification, len(message_ids) - 1, notification in marks.marked
 
 
-def report(
-    census: Census, books: Books, smtp: SmtpServer, marks: Marks, dead: dict[str, int], faults: list[dict[str, Any]]
-) -> dict[str, Any]:
+def report(run: Run, books: Books, marks: Marks, faults: list[dict[str, Any]]) -> dict[str, Any]:
     """The ledger of a run."""
-    double = list(doubles(books, smtp, marks))
+    census = run.census
+    double = list(doubles(books, marks))
     return {
-        "sent": len(census.requested),
+        "sent": census.expected,
         "final": dict(census.final),
-        "missing": len(census.requested) - census.ended,
+        "missing": census.expected - census.ended,
         "missing_requests": census.missing[:20],
         "double": sum(copies for _, copies, _ in double),
         "double_explained": sum(copies for _, copies, explained in double if explained),
         "unexplained": [notification for notification, _, explained in double if not explained][:20],
         "double_ends": census.double_ends,
         "repeated_edrs": census.repeated_records,
-        "dead_letters": dead,
+        "dead_letters": dict(run.dead),
+        "poison": run.poison.report(),
+        "exits": [f"{name}: {code}" for name, code in run.installation.exits],
         "longest_gap_s": max((fault["gap_s"] for fault in faults), default=0.0),
         "faults": faults,
     }
+
+
+def balanced(found: Mapping[str, Any]) -> bool:
+    """Whether a ledger says that nothing is missing, ended twice, or double without an explanation."""
+    lost = found["missing"] or found["poison"]["unburied"] or found["poison"]["misread"]
+    return not (lost or found["double_ends"] or found["double"] > found["double_explained"])

@@ -11,9 +11,12 @@ from inm import topics
 from inm.core import deadletters
 from inm.demo.census import Census
 from inm.demo.installation import Installation
+from inm.demo.poison import Poison
 from inm.demo.traffic import Traffic
 
 USERS = 200
+PATIENCE = 180_000
+"""Milliseconds in which a broker that was killed must take requests again: on a busy machine that is a minute or more."""
 SETTLE = 1.0
 """Seconds without any news after the last end, in which a second one would show up."""
 
@@ -26,6 +29,7 @@ class Run:
         self.census = Census(run)
         self.dead: Counter[str] = Counter()
         """Dead letters, by stage, reason and detail."""
+        self.poison = Poison(run)
         self.news = asyncio.Event()
         self.listeners: list[Callable[[bytes], None]] = [self.census.add]
         """Get every EDR."""
@@ -35,15 +39,20 @@ class Run:
     async def start(self) -> None:
         """Begin to follow the EDRs, and tell INM of some users."""
         servers = self.installation.bootstrap
-        self._producer = AIOKafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=True, linger_ms=5)
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=servers,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=5,
+            max_request_size=1 << 20,
+            request_timeout_ms=PATIENCE,
+        )
         self._consumer = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, auto_offset_reset="earliest")
         await self._producer.start()
         await self._consumer.start()
         await self._follow_from_now()
         self._task = asyncio.create_task(self._follow())
-        for key, value in self._traffic.users(USERS):
-            await self._producer.send(topics.USERS, value, key.encode())
-        await self._producer.flush()
+        await self.send_users(USERS)
 
     async def _follow_from_now(self) -> None:
         counts = {name: await self._partitions(name) for name in (topics.EDR, topics.DEAD)}
@@ -62,9 +71,34 @@ class Run:
                     listen(record.value)
             else:
                 letter = deadletters.read(record.offset, record.key, record.value)
-                if isinstance(letter, deadletters.Letter):
+                if isinstance(letter, deadletters.Letter) and not self.poison.buried(letter):
                     self.dead[f"{letter.dead.stage}: {letter.dead.reason}: {letter.dead.detail[:200]}"] += 1
             self.news.set()
+
+    async def send_users(self, count: int) -> None:
+        """Tell INM of so many users."""
+        for key, value in self._traffic.users(count):
+            await self._producer.send(topics.USERS, value, key.encode())
+        await self._producer.flush()
+
+    async def send_much(self, partition: int, mebibytes: int) -> None:
+        """Data of users that nobody asks for, all in one partition."""
+        for key, value in self._traffic.hoard(mebibytes):
+            await self._producer.send(topics.USERS, value, key.encode(), partition=partition)
+        await self._producer.flush()
+
+    async def send_crowd(self, recipients: int) -> None:
+        """One request for so many recipients."""
+        tenant, name, value = self._traffic.crowd(recipients)
+        self.census.crowds[name] = recipients
+        self.census.requested[name] = int(time() * 1000)
+        await self._producer.send_and_wait(topics.requests(tenant), value)
+
+    async def send_poison(self, count: int) -> None:
+        """So many records that are no requests, of every kind in turn."""
+        for topic, key, value in self.poison.records(count):
+            await self._producer.send(topic, value, key)
+        await self._producer.flush()
 
     def requests(self, count: int) -> Iterator[tuple[str, bytes]]:
         return self._traffic.requests(count, USERS)
@@ -82,16 +116,20 @@ class Run:
         await self._producer.flush()
 
     async def wait(self, limit: float) -> bool:
-        """Until every request sent has its final EDR and nothing more comes; False if that takes over ``limit`` seconds."""
+        """Until all that was sent has its end and nothing more comes; False if that takes over ``limit`` seconds."""
         end = time() + limit
-        while self.census.ended < len(self.census.requested) and time() < end:
-            await self._next_news(1.0)
-        complete = self.census.ended >= len(self.census.requested)
-        while complete and await self._next_news(SETTLE):
+        while not self._complete() and time() < end:
+            await self.next_news(1.0)
+        complete = self._complete()
+        while complete and await self.next_news(SETTLE):
             pass
         return complete
 
-    async def _next_news(self, seconds: float) -> bool:
+    def _complete(self) -> bool:
+        return self.census.ended >= self.census.expected and not self.poison.unburied
+
+    async def next_news(self, seconds: float) -> bool:
+        """Wait for an EDR or a dead letter; False if none comes in that time."""
         self.news.clear()
         try:
             await asyncio.wait_for(self.news.wait(), seconds)

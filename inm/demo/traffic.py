@@ -21,6 +21,7 @@ class Traffic:
     def __init__(self, run: str, seed: int) -> None:
         self.run = run
         self._chance = random.Random(seed)
+        self._crowds = 0
 
     def users(self, count: int) -> Iterator[tuple[str, bytes]]:
         """User data for ``inm.users``: key and record. Requests then name some of these by their id alone."""
@@ -41,6 +42,20 @@ class Traffic:
             tenant, request = self._request(number, users)
             request["request_id"] = f"{self.run}-{number}"
             yield tenant, msgspec.json.encode(request)
+
+    def hoard(self, mebibytes: int) -> Iterator[tuple[str, bytes]]:
+        """So much data of users whom no request names: key and record."""
+        for number in range(mebibytes * 16):
+            upsert = Upsert(key=f"acme/{self.run}-hoard-{number}", fields={"more": "x" * 65_536})
+            yield upsert.key, msgspec.json.encode(upsert)
+
+    def crowd(self, recipients: int) -> tuple[str, str, bytes]:
+        """Tenant, id and record of one request for so many; no two are the same."""
+        self._crowds += 1
+        name = f"{self.run}-crowd-{self._crowds}"
+        to = [{"phone": _phone(8_000_000 + number), "language": "en"} for number in range(recipients)]
+        request = {"scenario": "otp", "to": to, "fields": {"code": f"{self.run[:4]}-{self._crowds}"}, "request_id": name}
+        return "acme", name, msgspec.json.encode(request)
 
     def _request(self, number: int, users: int) -> tuple[str, dict[str, Any]]:
         make, tenant = self._chance.choices(

@@ -182,10 +182,10 @@ class StreamingApp(faust.App):
         await cast(Consumer, self.consumer).thread.listen(topics)
 
     async def recall(self, partitions: set[int], since: int) -> None:
-        """Learn what a dead owner of these partitions emitted since a time (ms). An application with outputs that know their ids does."""
+        """Learn what a dead owner of these partitions emitted since a time (ms), and forget the rest. For outputs that know their ids."""
 
     def on_replayed(self) -> None:
-        """All that a dead owner may have begun has been processed again, and committed."""
+        """All that a dead owner may have begun has been processed again, and what that has repeated is no longer under way."""
 
     def every_tick(self, stage: Stage, decide: Tick, table: Table | None = None) -> None:
         """Call ``decide`` twice a second for each partition held, of a table or of the co-partitioned topics, as a record's handler."""
@@ -197,7 +197,7 @@ class StreamingApp(faust.App):
             bootstrap_servers=list(self.brokers),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            max_partition_fetch_bytes=4 << 20,
+            max_partition_fetch_bytes=1 << 20,
             **self.client,
         )
 

@@ -14,10 +14,11 @@ from aiokafka.errors import KafkaError
 from faust.tables.manager import TableManager
 from faust.types import TP
 
+from inm import metrics
 from inm.streaming.chunks import AckQueue, now_ms
 from inm.streaming.consumer import Consumer
 from inm.streaming.emitter import Emitter
-from inm.streaming.fatal import EXIT_ASSIGNMENT, EXIT_PRODUCE, leave
+from inm.streaming.fatal import EXIT_ASSIGNMENT, leave
 from inm.streaming.restore import restore
 from inm.streaming.tables import Database, Table
 
@@ -35,7 +36,7 @@ class Assignments(TableManager):
     folder: Path
     new_consumer: Callable[[], AIOKafkaConsumer]
     recall: Callable[[set[int], int], Awaitable[None]]
-    """Learns what was emitted to these partitions since a time (ms), so that a replay does not emit it again."""
+    """Learns what was emitted to these partitions since a time (ms), so that a replay does not emit it again; of others it forgets that."""
 
     def __init__(self, app: Any, **kwargs: Any) -> None:
         super().__init__(app, **kwargs)
@@ -102,7 +103,7 @@ class Assignments(TableManager):
         }
         await self._restore(databases)
         for (table, partition), database in databases.items():
-            table.serve(partition, database, self.emitter, lambda why: leave(EXIT_PRODUCE, why), lambda: self.consumer.lease)
+            table.serve(partition, database, self.emitter, leave, lambda: self.consumer.lease)
 
     def _partitions_of(self, table: Table, assigned: Iterable[TP]) -> set[int]:
         return self.partitions if table.topic is None else {tp.partition for tp in assigned if tp.topic == table.topic}
@@ -126,11 +127,10 @@ class Assignments(TableManager):
         # what is no time was not committed by a worker but reset by an operator, who wants it processed again
         unclean = {tp for tp, at in found.items() if at.metadata.isdigit()}
         suspect = await thread.ends(unclean) if unclean else {}
+        since = min((int(found[tp].metadata) for tp in unclean), default=0)
         if unclean:
-            since = min(int(found[tp].metadata) for tp in unclean)
-            partitions = {tp.partition for tp in unclean}
             log.warning("%d partitions were not left clean: reading what their owner emitted since %d", len(unclean), since)
-            await self.recall(partitions, since)
+        await self.recall({tp.partition for tp in unclean}, since)
         acks = {tp: AckQueue(max(found[tp].offset if tp in found else 0, begins[tp])) for tp in assigned}
         for tp in unclean:
             acks[tp].suspect_until, acks[tp].suspect_since = suspect[tp], int(found[tp].metadata)
@@ -144,8 +144,10 @@ class Assignments(TableManager):
     async def _restore(self, databases: dict[tuple[Table, int], Database]) -> None:
         by_changelog = {TopicPartition(table.changelog, partition): database for (table, partition), database in databases.items()}
         began = asyncio.get_running_loop().time()
-        rows = await restore(by_changelog, self.new_consumer)
+        rows = await restore(by_changelog, self.new_consumer, now_ms())
         took = asyncio.get_running_loop().time() - began
+        metrics.RESTORED.inc(rows)
+        metrics.RESTORE_SECONDS.inc(took)
         log.info("restored %d rows of %d table partitions in %.1f s", rows, len(by_changelog), took)
 
     async def _resume(self, assigned: set[TP]) -> None:

@@ -52,7 +52,7 @@ class AckQueue:
     suspect_until: int = 0
     """Records below this offset may have been begun by a worker that died before its commit."""
     suspect_since: int = 0
-    """The time (ms) since when what they caused may be out."""
+    """The time (ms) since when what they caused may be out, or out twice; 0: nothing of that is under way."""
     _chunks: deque[Chunk] = field(default_factory=deque)
     _finished: int | None = None
 
@@ -80,7 +80,7 @@ class AckQueue:
     def begun_since(self, now: int) -> int:
         """The time (ms) before which nothing was caused by a chunk that is not committed yet."""
         begun = min((chunk.begun_at for chunk in self._chunks if chunk.begun_at is not None), default=now)
-        return min(begun, self.suspect_since) if self.replaying else begun
+        return min(begun, self.suspect_since) if self.suspect_since else begun
 
     @property
     def replaying(self) -> bool:
@@ -89,8 +89,8 @@ class AckQueue:
 
     @property
     def clean(self) -> bool:
-        """Whether a successor has nothing to ask: all that was begun is finished, by this owner and by a dead one before it."""
-        return not (self.started or self.replaying)
+        """Whether a successor has nothing to ask: all that was begun is finished, and what a dead owner had begun is some time ago."""
+        return not (self.started or self.suspect_since)
 
     @property
     def outstanding(self) -> int:

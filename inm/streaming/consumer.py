@@ -26,6 +26,8 @@ CLEAN = "clean"
 time (ms) before which nothing was emitted that a replay from this commit would emit again."""
 REFRESH = 10.0
 """Seconds after which that time is renewed also where nothing was committed."""
+REMEMBER = 60.0
+"""Seconds after a replay in which what it repeated may still be under way: a successor asks for what the dead owner had emitted, too."""
 
 
 class Consumer(driver.Consumer):
@@ -42,7 +44,7 @@ class Consumer(driver.Consumer):
         self.replaying = False
         self.ticks: dict[tuple[str, int], int] = {}
         """When ticks under way began (ms), by stage and partition: they emit before they delete, as chunks do."""
-        self.progressed_at = self.read_at = self._refreshed_at = monotonic()
+        self.progressed_at = self.read_at = self._refreshed_at = self._replayed_at = monotonic()
         self._committing = asyncio.Lock()
 
     def _new_consumer_thread(self) -> ConsumerThread:
@@ -55,9 +57,10 @@ class Consumer(driver.Consumer):
     def begin(self, acks: dict[TP, AckQueue]) -> None:
         """A new assignment: where each partition stands."""
         self.acks = acks
+        self.thread.leased = self.app.consumer_generation_id
         self.thread.renew_lease(monotonic())
-        self.replaying = any(queue.replaying for queue in acks.values())
-        self.progressed_at = self.read_at = self._refreshed_at = monotonic()
+        self.replaying = any(queue.suspect_since for queue in acks.values())
+        self.progressed_at = self.read_at = self._refreshed_at = self._replayed_at = monotonic()
 
     # -- fetching ---------------------------------------------------------------------------------
 
@@ -129,19 +132,22 @@ class Consumer(driver.Consumer):
             return done
 
     def _note_replayed(self) -> None:
-        """Tell once when everything that a dead owner may have begun has been processed again."""
-        if self.replaying and not any(queue.replaying for queue in self.acks.values()):
+        """Tell once when everything that a dead owner may have begun has been processed again, and that is :data:`REMEMBER` ago."""
+        if self.replaying and any(queue.replaying for queue in self.acks.values()):
+            self._replayed_at = monotonic()
+        elif self.replaying and monotonic() - self._replayed_at > REMEMBER:
             self.replaying = False
+            for queue in self.acks.values():
+                queue.suspect_since = 0
             cast(Any, self.app).on_replayed()
 
     async def _commit_clean(self) -> None:
         """The last commit of an assignment: what has nothing begun and unfinished is left clean."""
         async with self._committing:
-            now = now_ms()
             ticking = {partition for _, partition in self.ticks}
             clean = {tp for tp, queue in self.acks.items() if queue.clean and tp.partition not in ticking}
             at = self._finished(everything=True)
-            await self._commit_now({tp: (at[tp], CLEAN if tp in clean else str(self._begun_since(tp, now))) for tp in at})
+            await self._commit_now({tp: (at[tp], CLEAN if tp in clean else str(self._begun_since(tp, now_ms()))) for tp in at})
 
     def _begun_since(self, tp: TP, now: int) -> int:
         """The time (ms) before which nothing was emitted in this partition that a replay would emit again."""
@@ -165,7 +171,7 @@ class Consumer(driver.Consumer):
         try:
             await self.thread.commit_with(offsets)
         except Exception as error:
-            # a rebalance or a broker that is away: what is not committed is tried again or replayed, never lost
+            # a rebalance, or no broker: what is not committed is tried again or replayed, never lost
             log.warning("commit of %d partitions failed: %r", len(offsets), error)
             return False
         for tp, (at, _) in offsets.items():

@@ -87,6 +87,8 @@ class Emitter:
         self._tasks: set[asyncio.Task[None]] = set()
         self._producer: AIOKafkaProducer | None = None
         self._refused: Refused | None = None
+        self._valid_from = 0
+        """The epoch before which nothing may go out any more: the right to send has lapsed since."""
 
     def start(self, producer: AIOKafkaProducer, refused: Refused | None = None) -> None:
         """Use ``producer``, which must be idempotent and started. ``refused`` gets what the broker will not take, except of tables."""
@@ -106,12 +108,13 @@ class Emitter:
         lane = self._partitions.get(where)
         if lane is None:
             lane = self._partitions[where] = _Partition(topic, partition, essential)
-        batch = lane.open
-        if batch is None or batch.builder.append(key=key, value=value, timestamp=None) is None:
+        batch, epoch = lane.open, self._epoch()
+        # a batch is of one assignment: what is held back of an old one takes nothing of the new one with it
+        if batch is None or batch.epoch != epoch or batch.builder.append(key=key, value=value, timestamp=None) is None:
             if batch is not None:
                 lane.full.append(batch)
                 self._pump(lane)
-            batch = lane.open = self._new_batch()
+            batch = lane.open = self._new_batch(epoch)
             batch.builder.append(key=key, value=value, timestamp=None)
             self._due.add(where)
             if self._timer is None:
@@ -119,10 +122,10 @@ class Emitter:
         batch.records.append((key, value))
         return batch
 
-    def _new_batch(self) -> Batch:
+    def _new_batch(self, epoch: int) -> Batch:
         if self._producer is None:
             raise RuntimeError("the emitter is not started")
-        return Batch(self._producer.create_batch(), self._loop.create_future(), self._epoch())
+        return Batch(self._producer.create_batch(), self._loop.create_future(), epoch)
 
     def _flush(self) -> None:
         self._timer = None
@@ -150,8 +153,6 @@ class Emitter:
                     lane.open = None
                 batch = lane.full.popleft()
                 try:
-                    if not self._may_send():
-                        await self._until_allowed(batch)
                     batch.acked.set_result(await self._deliver(lane, batch))
                 except Exception as error:
                     batch.acked.set_exception(error)
@@ -159,17 +160,10 @@ class Emitter:
         finally:
             lane.sending = False
 
-    async def _until_allowed(self, batch: Batch) -> None:
-        """A batch that was filled before this process stood still may not go out after another worker took over: :class:`Superseded`."""
-        while not self._may_send():  # noqa: ASYNC110 - time itself is waited for
-            await asyncio.sleep(0.05)
-        if batch.epoch != self._epoch():
-            raise Superseded
-
     async def _deliver(self, lane: _Partition, batch: Batch) -> int:
         """Send a batch and return the offset of its first record. If the broker refuses it, find the record that it means."""
         try:
-            return await self._send_batch(lane, batch.builder, batch.count)
+            return await self._send_batch(lane, batch)
         except REFUSALS as error:
             if self._refused is None or lane.essential:
                 raise
@@ -178,22 +172,35 @@ class Emitter:
                 await self._refused(lane.topic, key, value, repr(error))
                 return -1
         for key, value in batch.records:
-            single = self._new_batch()
+            single = self._new_batch(batch.epoch)
             single.builder.append(key=key, value=value, timestamp=None)
             single.records.append((key, value))
             await self._deliver(lane, single)
         return -1
 
-    async def _send_batch(self, lane: _Partition, builder: Any, count: int) -> int:
+    async def _send_batch(self, lane: _Partition, batch: Batch) -> int:
         producer: Any = self._producer
+        # asked for each batch that goes out, also for one record of a refused batch: the process may have stood still in between
+        await self.until_allowed(batch.epoch)
         try:
-            sent = await producer.send_batch(builder, lane.topic, partition=lane.number)
+            sent = await producer.send_batch(batch.builder, lane.topic, partition=lane.number)
             return int((await sent).offset)
         except REFUSALS:
             # aiokafka counts a refused batch in the idempotent sequence, and every later one would be out of order
             sequence = producer._txn_manager._sequence_numbers
-            sequence[TopicPartition(lane.topic, lane.number)] -= count
+            sequence[TopicPartition(lane.topic, lane.number)] -= batch.count
             raise
+
+    async def until_allowed(self, epoch: int) -> None:
+        """Return when what belongs to an assignment may go out. What was begun before this process stood still may not, once
+        another worker has taken over: :class:`Superseded`.
+        """
+        if not self._may_send():
+            while not self._may_send():  # noqa: ASYNC110 - time itself is waited for
+                await asyncio.sleep(0.05)
+            self._valid_from = self._epoch()
+        if epoch < self._valid_from:
+            raise Superseded
 
     async def send(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
         """Emit one record at once and wait for the broker. Raises what the producer raises (``KafkaError``), or :class:`TooLarge`."""

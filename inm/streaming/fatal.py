@@ -18,6 +18,8 @@ EXIT_UNREAD = 74
 """There are records to read and none is read."""
 EXIT_LOOP = 75
 """The event loop is blocked."""
+EXIT_DISK = 76
+"""A table cannot be written: the disk is full, or broken."""
 
 
 def leave(code: int, why: str) -> NoReturn:

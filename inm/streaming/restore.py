@@ -16,10 +16,32 @@ from inm.streaming.tables import Database
 log = logging.getLogger("inm.restore")
 
 
-async def restore(databases: Mapping[TopicPartition, Database], new_consumer: Callable[[], AIOKafkaConsumer]) -> int:
+TOMBSTONES = 24 * 3600 * 1000
+"""Milliseconds for which a changelog keeps the record of a deletion: ``delete.retention.ms`` of each changelog topic."""
+LONGEST_AWAY = TOMBSTONES // 2
+"""Milliseconds after which a folder is not continued. Half of the above, so that neither a slow restore nor a wrong clock matters."""
+
+
+def outdated(database: Database, begin: int, end: int, now: int) -> str | None:
+    """Why a database cannot be continued by its changelog, which now (ms) has the offsets [begin, end); None if it can.
+
+    Compaction forgets deletions in the end. Whoever reads on after that from where he stood keeps rows that are long gone.
+    """
+    if database.offset >= end:
+        return "is ahead of its changelog, which is another one"
+    if database.offset in (-1, end - 1):  # nothing in it, or nothing missing
+        return None
+    if database.offset + 1 < begin:
+        return "has not what its changelog began with"
+    if abs(now - database.known_at) > LONGEST_AWAY:
+        return f"is {abs(now - database.known_at) / 3_600_000:.1f} h old: deletions since then may be forgotten"
+    return None
+
+
+async def restore(databases: Mapping[TopicPartition, Database], new_consumer: Callable[[], AIOKafkaConsumer], now: int) -> int:
     """Read each changelog partition from the database's offset to its present end. Returns the rows read.
 
-    A database that is ahead of its changelog followed another one (a topic deleted and made anew): it is wiped.
+    ``now`` is the time (ms). A database that is :func:`outdated` is wiped and read from the beginning.
     Raises ``KafkaError`` when the broker does not answer; call again, it goes on where it stood.
     """
     if not databases:
@@ -27,26 +49,31 @@ async def restore(databases: Mapping[TopicPartition, Database], new_consumer: Ca
     consumer = new_consumer()
     await consumer.start()
     try:
-        return await _read(databases, consumer)
+        return await _read(databases, consumer, now)
     finally:
         await consumer.stop()
 
 
-async def _read(databases: Mapping[TopicPartition, Database], consumer: Any) -> int:
+async def _read(databases: Mapping[TopicPartition, Database], consumer: Any, now: int) -> int:
     partitions = list(databases)
     consumer.assign(partitions)
     ends = await consumer.end_offsets(partitions)
     begins = await consumer.beginning_offsets(partitions)
     starts: dict[TopicPartition, int] = {}
     for tp, database in databases.items():
-        if database.offset >= ends[tp]:
-            log.warning("table of %s is ahead of its changelog: rebuilding it", tp.topic)
+        reason = outdated(database, begins[tp], ends[tp], now)
+        if reason:
+            log.warning("%s[%d]: the table on disk %s: building it anew", tp.topic, tp.partition, reason)
             await asyncio.to_thread(database.wipe)
         starts[tp] = max(database.offset + 1, begins[tp])
+    # a row that is read has not been compacted away: its deletion, if there is one, is kept for TOMBSTONES from now on (KIP-534)
+    known = {tp: database.known_at if database.offset >= 0 else now for tp, database in databases.items()}
     rows = 0
     async for tp, records in to_the_ends(consumer, starts, ends, 20_000):
-        databases[tp].write({record.key: record.value for record in records}, records[-1].offset)
+        databases[tp].write({record.key: record.value for record in records}, records[-1].offset, known[tp])
         rows += len(records)
+    for tp, database in databases.items():
+        database.write({}, max(database.offset, ends[tp] - 1), now)
     return rows
 
 

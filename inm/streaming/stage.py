@@ -191,6 +191,8 @@ class Stage:
         try:
             await handler(chunk, out)
             out.accept()
+        except Superseded:
+            return  # the assignment is over: the next owner replays
         except KafkaError as error:
             leave(EXIT_PRODUCE, f"{self.name}: {error!r}")
         except Exception as error:

@@ -13,16 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch
+from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch, WriteBufferManager
 
+from inm.streaming.chunks import now_ms
 from inm.streaming.emitter import Batch, Emitter
+from inm.streaming.fatal import EXIT_DISK, EXIT_PRODUCE
 
 OFFSET_KEY = b"\xff\xffoffset"
-"""The row that holds the last changelog offset in the database: written in one WriteBatch with the rows themselves."""
+"""The row that says where the database stands: written in one WriteBatch with the rows themselves."""
+_STAND = struct.Struct(">qq")
+"""The last changelog offset in the database, and :attr:`Database.known_at`."""
 
 
-OnLost = Callable[[str], object]
-"""Called with the reason when the broker did not take a changelog record: the state must not go on without it."""
+OnLost = Callable[[int, str], object]
+"""Called with exit code and reason when broker or disk did not take a row: the state must not go on without it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -34,22 +38,34 @@ class WriteSet:
     ready: bool = False
 
 
+_CACHE = Cache(128 << 20)
+_MEMTABLES = WriteBufferManager(128 << 20, False)
+"""Shared by all databases of the process: what each had of its own was up to 32 MiB for each partition of each table."""
+
+
 def _options() -> Options:
-    """Small on purpose: RocksDB's defaults would take 2 GiB of cache and 192 MiB of memtables a partition."""
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_write_buffer_size(8 << 20)
     options.set_max_write_buffer_number(2)
+    options.set_write_buffer_manager(_MEMTABLES)
+    options.set_arena_block_size(64 << 10)  # a memtable's first block: with many partitions, most have little to write
     options.set_max_open_files(256)
     blocks = BlockBasedOptions()
-    blocks.set_block_cache(Cache(16 << 20))
+    blocks.set_block_cache(_CACHE)
+    blocks.set_cache_index_and_filter_blocks(True)
     blocks.set_bloom_filter(10, False)
     options.set_block_based_table_factory(blocks)
     return options
 
 
 class Database:
-    """One partition's RocksDB folder and the changelog offset it stands at."""
+    """One partition's RocksDB folder and where it stands in its changelog."""
+
+    offset: int
+    """The last changelog offset in it; -1: none."""
+    known_at: int
+    """When (ms) the changelog certainly had nothing beyond :attr:`offset`: what is deleted in it was deleted after that."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -59,22 +75,23 @@ class Database:
         self._path.mkdir(parents=True, exist_ok=True)
         self._db = Rdict(str(self._path), options=_options(), access_type=AccessType.read_write())
         stored = self._db.get(OFFSET_KEY)
-        self.offset = struct.unpack(">q", stored)[0] if stored else -1
+        # the first versions kept the offset alone: then nobody knows since when it stands
+        self.offset, self.known_at = _STAND.unpack(stored.ljust(_STAND.size, b"\0")) if stored else (-1, 0)
 
     def get(self, key: bytes) -> bytes | None:
         return cast(bytes | None, self._db.get(key))
 
-    def write(self, rows: dict[bytes, bytes | None], offset: int) -> None:
-        """Apply rows and the offset of the last of them, all or nothing."""
+    def write(self, rows: dict[bytes, bytes | None], offset: int, known_at: int) -> None:
+        """Apply rows, the offset of the last of them and :attr:`known_at`, all or nothing."""
         batch = WriteBatch(raw_mode=True)
         for key, value in rows.items():
             if value is None:
                 batch.delete(key)
             else:
                 batch.put(key, value)
-        batch.put(OFFSET_KEY, struct.pack(">q", offset))
+        batch.put(OFFSET_KEY, _STAND.pack(offset, known_at))
         self._db.write(batch)
-        self.offset = offset
+        self.offset, self.known_at = offset, known_at
 
     def scan(self, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Rows in key order from ``start``."""
@@ -84,7 +101,7 @@ class Database:
             yield cast(bytes, key), value
 
     def wipe(self) -> None:
-        """Start from nothing: the changelog is another one than this folder followed."""
+        """Start from nothing: the changelog cannot tell what has happened since this folder's last row."""
         self.close()
         shutil.rmtree(self._path)
         self._open()
@@ -107,6 +124,9 @@ class TablePartition:
     _overlay: dict[bytes, tuple[WriteSet, bytes | None]] = field(default_factory=dict)
     _queue: deque[WriteSet] = field(default_factory=deque)
     _abandoned: bool = False
+    _first: bytes = b""
+    """The database has no row before this key. RocksDB looks at deleted rows one by one until it has compacted them: a scan of a table
+    that is emptied from its beginning, as schedule is, would take longer with each row."""
 
     def get(self, key: bytes) -> bytes | None:
         """The row as every stage must see it: decided, if not yet acknowledged."""
@@ -117,7 +137,7 @@ class TablePartition:
         """Rows in key order in [start, end), decided ones among them. Do not write while it runs."""
         fresh = sorted(key for key, row in self._overlay.items() if key >= start and row[1] is not None)
         position = 0
-        for key, value in self.database.scan(start):
+        for key, value in self._stored(start):
             if end is not None and key >= end:
                 break
             while position < len(fresh) and fresh[position] < key:
@@ -128,6 +148,15 @@ class TablePartition:
         for key in fresh[position:]:
             if end is None or key < end:
                 yield key, self._overlay[key][1]  # type: ignore[misc]
+
+    def _stored(self, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+        rows = self.database.scan(max(start, self._first))
+        if start <= self._first:
+            row = next(rows, None)
+            self._first = row[0] if row else OFFSET_KEY
+            if row:
+                yield row
+        yield from rows
 
     def stage(self, rows: dict[bytes, bytes | None], writes: WriteSet | None = None) -> WriteSet:
         """Make rows visible now; they become durable by :meth:`release`, in the order of staging.
@@ -152,6 +181,8 @@ class TablePartition:
         self._write_ready()
 
     def _write_ready(self) -> None:
+        # before the lease is asked for: with it, nobody else can have written by then
+        now = now_ms()
         if not (self._abandoned or self.may_write()):
             asyncio.get_running_loop().call_later(0.05, self._write_ready)
             return
@@ -165,20 +196,25 @@ class TablePartition:
             rows.update(writes.rows)
         batch = self._changelog(rows)
         index = batch.count - 1
-        batch.acked.add_done_callback(lambda acked: self._apply(acked, index, rows, ready))
+        batch.acked.add_done_callback(lambda acked: self._apply(acked, index, rows, ready, now))
 
     def _changelog(self, rows: dict[bytes, bytes | None]) -> Batch:
         for key, value in rows.items():
             batch = self.emitter.emit(self.topic, self.number, key, value, essential=True)
         return batch
 
-    def _apply(self, acked: "asyncio.Future[int]", index: int, rows: dict[bytes, bytes | None], ready: list[WriteSet]) -> None:
+    def _apply(self, acked: "asyncio.Future[int]", index: int, rows: dict[bytes, bytes | None], ready: list[WriteSet], at: int) -> None:
         if self._abandoned:
             return
         if acked.exception() is not None:
-            self.on_lost(f"changelog {self.topic}[{self.number}]: {acked.exception()!r}")
+            self.on_lost(EXIT_PRODUCE, f"changelog {self.topic}[{self.number}]: {acked.exception()!r}")
             return
-        self.database.write(rows, acked.result() + index)
+        try:
+            self.database.write(rows, acked.result() + index, at)
+        except Exception as error:
+            self.on_lost(EXIT_DISK, f"the table of {self.topic}[{self.number}] cannot be written: {error}")
+            return
+        self._first = min([self._first, *(key for key, value in rows.items() if value is not None)])
         for writes in ready:
             for key in writes.rows:
                 if self._overlay[key][0] is writes:

@@ -5,6 +5,7 @@ from time import monotonic
 from typing import Any, cast
 
 from aiokafka import TopicPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -22,22 +23,22 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     """aiokafka's consumer in its thread, with what Faust does not pass on: commit metadata, ends, and the lease."""
 
     lease_until = 0.0
-    """Until when (monotonic clock) the broker certainly counts this member in. A worker that was stopped or starved for longer
-    may have been replaced without knowing it yet."""
+    """Until when (monotonic clock) the broker certainly counts this member in: later it may have been replaced without knowing it."""
+    leased = -1
+    """The generation of the assignment that the lease is for: heartbeats of a later one say nothing about it."""
 
     async def on_start(self) -> None:
-        """As Faust, and note every heartbeat that the broker answers well."""
+        """As Faust, but read nothing that a producer's transaction took back, and note every heartbeat that the broker answers well."""
         await super().on_start()
         consumer: Any = self._ensure_consumer()
-        consumer._fetcher._fetch_max_wait_ms = FETCH_MAX_WAIT
-        consumer._fetcher._fetch_min_bytes = FETCH_MIN_BYTES
+        vars(consumer._fetcher).update(_fetch_max_wait_ms=FETCH_MAX_WAIT, _fetch_min_bytes=FETCH_MIN_BYTES, _isolation_level=READ_COMMITTED)
         coordinator = consumer._coordinator
         beat = coordinator._do_heartbeat
 
         async def heartbeat() -> bool:
-            began = monotonic()
+            began, generation = monotonic(), coordinator.generation
             alive = bool(await beat())
-            if alive:
+            if alive and generation == self.leased:
                 self.renew_lease(began)
             return alive
 
@@ -74,10 +75,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return {TP(*tp): end for tp, end in ends.items()}
 
     def lags(self, tp: TP) -> bool:
-        """Whether the broker has records beyond what was read. False while that is not known."""
+        """Whether the broker has records beyond what was read, up to the first open transaction. False while that is not known."""
         assignment = self._ensure_consumer()._subscription.subscription.assignment
         state = assignment.state_value(TopicPartition(*tp)) if assignment else None
-        return bool(state and state.has_valid_position and state.highwater is not None and state.position < state.highwater)
+        return bool(state and state.has_valid_position and state.lso is not None and state.position < state.lso)
 
     async def listen(self, topics: Iterable[str]) -> None:
         """Take part in further topics, which exist: the group rebalances, as it does for any other reason.

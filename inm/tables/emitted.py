@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable
 import msgspec
 
 from inm import topics
-from inm.core.ids import delivery_id, offer_id
+from inm.core.ids import RETRY, delivery_id, offer_id
 from inm.core.records import Begun, Outcome
 from inm.streaming.chunks import Record
 
@@ -17,7 +17,7 @@ SKEW = 2_000
 """Milliseconds by which the clocks of two workers may differ."""
 
 
-class _Edr(msgspec.Struct):
+class _Named(msgspec.Struct):
     id: str
     notification: str = ""
     final: bool = False
@@ -33,26 +33,29 @@ class _Delivery(msgspec.Struct):
 
 
 class Emitted:
-    """EDRs, deliveries and answers that are out, and what had been begun."""
+    """EDRs, deliveries, retries and answers that are out, and what had been begun."""
 
-    TOPICS = (topics.EDR, topics.OUTCOMES, topics.BEGUN, *topics.DELIVERIES)
+    TOPICS = (topics.EDR, topics.OUTCOMES, topics.RETRIES, topics.BEGUN, *topics.DELIVERIES)
 
     def __init__(self) -> None:
         self.edrs: set[str] = set()
         self.refusals: dict[str, tuple[str, str]] = {}
         """Reason and detail of notifications that ended without any step."""
+        self.retries: set[str] = set()
         self.offers: dict[str, int] = {}
         """When each was decided (ms), by :func:`offer_id`."""
         self.answers: dict[str, Outcome] = {}
         """By :func:`offer_id`."""
         self._begun: dict[tuple[str, int], list[Begun]] = {}
-        self._edr = msgspec.json.Decoder(_Edr).decode
+        self._doubtful = False
+        self._named = msgspec.json.Decoder(_Named).decode
         self._delivery = msgspec.json.Decoder(_Delivery).decode
         self._outcome = msgspec.json.Decoder(Outcome).decode
         self._begin = msgspec.json.Decoder(Begun).decode
 
     async def learn(self, records: AsyncIterable[Record]) -> None:
         """Take in the last outputs of a dead worker. What is no record of ours is passed over."""
+        self._doubtful = True
         async for record in records:
             try:
                 self._learn(record.topic, record.partition, record.value or b"")
@@ -60,9 +63,20 @@ class Emitted:
                 continue
 
     def forget(self) -> None:
-        """All that could be repeated has been processed."""
-        for known in (self.edrs, self.refusals, self.offers, self.answers, self._begun):
+        """All that could be repeated has been processed, or is for the next assignment to ask for."""
+        self._doubtful = False
+        for known in (self.edrs, self.refusals, self.retries, self.offers, self.answers, self._begun):
             known.clear()
+
+    def may_go(self, waiting: str) -> bool:
+        """Whether an item that waited is to go on. A retry does once: in a replay its record and its row may both let it go."""
+        offer = waiting.removeprefix(RETRY)
+        if not self._doubtful or offer == waiting:
+            return True
+        if offer in self.offers:
+            return False
+        self.offers[offer] = 0
+        return True
 
     def begun(self, record: Record) -> bool:
         """Whether a worker that died had begun to hand this delivery to its route."""
@@ -75,10 +89,12 @@ class Emitted:
 
     def _learn(self, topic: str, partition: int, value: bytes) -> None:
         if topic == topics.EDR:
-            edr = self._edr(value)
+            edr = self._named(value)
             self.edrs.add(edr.id)
             if edr.final and edr.step is None and edr.reason:
                 self.refusals[edr.notification] = (edr.reason, edr.text or "")
+        elif topic == topics.RETRIES:
+            self.retries.add(self._named(value).id)
         elif topic == topics.OUTCOMES:
             outcome = self._outcome(value)
             if outcome.kind == "answer":

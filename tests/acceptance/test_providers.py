@@ -80,6 +80,32 @@ async def test_receipts_that_come_again_or_contradict_change_nothing(
     assert tap.repeated == 0
 
 
+async def test_receipts_of_parts_come_twice_and_in_any_order(installation: Installation, tap: Tap, asker: Asker, phones: Phones) -> None:
+    installation.smsc.behaviour.receipt_copies = 2
+    installation.smsc.behaviour.receipt_jitter = 1.0
+    asked = [await asker.send(phones(), text=f"{number} " * 200) for number in range(10)]
+    for request_id in asked:
+        final = await asker.end(request_id)
+        assert final.parts == 3
+    await tap.quiet()
+    for request_id in asked:
+        assert [edr.event for edr in tap.of(request_id)] == ["accepted", "submitted", "delivered"]
+    assert tap.dead == []
+
+
+async def test_a_receipt_that_comes_to_another_process_than_submitted(
+    installation: Installation, tap: Tap, books: Books, asker: Asker, phone: str
+) -> None:
+    first(installation, Verdict(receipt=None))
+    asked = await asker.send(phone)
+    await tap.when(lambda: [edr.event for edr in tap.of(asked)] == ["accepted", "submitted"])
+    [provider_id] = tap.of(asked)[1].provider_ids
+    await installation.stop_worker("worker-1")
+    installation.smsc.report(Receipt(int(provider_id), books.parts[0], "DELIVRD"))
+    await installation.start_worker("worker-1")
+    assert (await asker.end(asked)).event == "delivered"
+
+
 async def test_no_receipt_until_the_deadline_is_unknown(installation: Installation, asker: Asker, phone: str) -> None:
     first(installation, Verdict(receipt=None))
     final = await asker.ask(phone, "brief")

@@ -10,6 +10,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import RecordsToDelete
 
+from inm.streaming.restore import LONGEST_AWAY
+from inm.streaming.tables import Database
 from tests.support.echoes import IN, INPUTS, PARTITIONS, Echoes
 from tests.support.tap import until, until_async
 
@@ -103,22 +105,52 @@ async def test_a_table_whose_folder_is_gone_comes_back_whole(echoes: Echoes, key
     assert echoes.out == Counter([*keys, *last])
 
 
-async def test_holes_left_by_transactions_are_stepped_over(echoes: Echoes, keys: list[bytes]) -> None:
-    """Aborted records are read as others (read_uncommitted): a producer's abort after a flush takes nothing back."""
+async def test_a_table_whose_folder_is_from_long_ago_is_built_anew(echoes: Echoes, keys: list[bytes]) -> None:
+    """Ghosts are in the folder alone, as if the changelog had forgotten their deletion."""
     await echoes.start()
+    await echoes.feed(keys[:10], partition=1)
+    await echoes.feed(keys[10:20], partition=2)
+    await stopped_at_the_end(echoes)
+    tables, old = echoes.folder / "w1" / "tables", echoes.folder / "old"
+    shutil.copytree(tables, old)
+    await echoes.start()
+    await echoes.feed(keys[20:30], partition=1)
+    await echoes.feed(keys[30:40], partition=2)
+    await stopped_at_the_end(echoes)
+    shutil.rmtree(tables)
+    old.rename(tables)
+    ghosts = {1: b"young " + keys[0], 2: b"old " + keys[0]}
+    for number, age in ((1, LONGEST_AWAY // 2), (2, 2 * LONGEST_AWAY)):
+        database = Database(tables / f"seen-{number}")
+        database.write({ghosts[number]: b"x"}, database.offset, database.known_at - age)
+        database.close()
+    await echoes.start()
+    for number, ghost in ghosts.items():
+        await echoes.feed([ghost, *keys[10 * number - 10 :][:10], *keys[10 * number + 10 :][:10]], partition=number)
+    await stopped_at_the_end(echoes)
+    assert echoes.out == Counter([*keys[:40], ghosts[2]])
+    said = echoes.log("w1").read_text()
+    assert "echo.seen.changelog[2]: the table on disk is 24.0 h old" in said
+    assert "echo.seen.changelog[1]: the table" not in said
+
+
+async def test_what_a_transaction_took_back_is_not_read_and_its_holes_are_stepped_over(echoes: Echoes, keys: list[bytes]) -> None:
+    await echoes.start()
+    committed, aborted = keys[:100], keys[100:200]
     async with AIOKafkaProducer(bootstrap_servers=echoes.bootstrap, transactional_id=uuid4().hex) as producer:
         for number in range(20):
             await producer.begin_transaction()
-            for key in keys[number * 10 : number * 10 + 10]:
+            for key in (aborted if number % 2 else committed)[number // 2 * 10 :][:10]:
                 await producer.send(IN, b"t", key, partition=2)
             await producer.flush()
             await (producer.abort_transaction() if number % 2 else producer.commit_transaction())
-    await stopped_at_the_end(echoes, holes=1)
-    assert echoes.out == Counter(keys[:200])
+    # the last transaction was taken back: ten records and two markers at the end are never read, so never committed
+    await stopped_at_the_end(echoes, holes=12)
+    assert echoes.out == Counter(committed)
     await echoes.start()
     await echoes.feed(keys[200:210], partition=2)
     await stopped_at_the_end(echoes)
-    assert echoes.out == Counter(keys[:210])
+    assert echoes.out == Counter(committed + keys[200:210])
 
 
 async def test_records_that_retention_took_before_they_were_read_are_stepped_over(echoes: Echoes, keys: list[bytes]) -> None:

@@ -1,24 +1,20 @@
-"""A Kafka broker in memory: logs with offsets and holes, a producer's batches, a group's commits and generations."""
+"""A Kafka broker in memory: logs with offsets and holes, and what has been committed."""
 
 import asyncio
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from random import Random
 from types import SimpleNamespace
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError, KafkaTimeoutError, MessageSizeTooLargeError, OutOfOrderSequenceNumber
+from aiokafka.errors import MessageSizeTooLargeError, OutOfOrderSequenceNumber
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from faust.types import TP
 
 from inm.streaming.emitter import MAX_BATCH
-from tests.simulation.loop import Process, VirtualLoop, wake
-
-IN_FLIGHT = 0.2
-"""Seconds after a process's death in which the broker may still take what it sent: before its successor can have started."""
+from tests.simulation.loop import Process, VirtualLoop
 
 Item = tuple[bytes | None, bytes | None, int]
 """Key, value and the producer's time (ms)."""
@@ -30,6 +26,8 @@ class Log:
     def __init__(self) -> None:
         self.records: list[Any] = []
         self.offsets: list[int] = []
+        self.times: list[float] = []
+        """When each record came."""
         self.end = 0
 
     def since(self, offset: int) -> list[Any]:
@@ -37,7 +35,7 @@ class Log:
 
 
 class Broker:
-    """Topics and committed offsets; tells ``arrived`` when anything came."""
+    """Topics and committed offsets; tells whoever reads a partition when anything has come."""
 
     def __init__(self, loop: VirtualLoop, random: Random, trace: Callable[[str], None]) -> None:
         self.loop = loop
@@ -48,10 +46,13 @@ class Broker:
         self.limits: dict[str, int] = {}
         """Bytes of a batch that a topic takes, if fewer than usual."""
         self.changed_at = loop.now
+        self.most = 8
+        """Records of a partition that a fetch brings at most."""
         self.slow = 0.0
         self.failing = 0.0
+        self.readers: dict[object, Callable[[TP], None]] = {}
+        """Told of every partition that has grown, by who they are."""
         self._sequences: dict[tuple[object, str, int], int] = defaultdict(int)
-        self._waiters: list[asyncio.Future[None]] = []
 
     def append(self, topic: str, partition: int, items: Iterable[Item], *, kind: int = 0) -> int:
         """Take records; returns the offset of the first. ``kind`` 1: with the broker's own time."""
@@ -60,26 +61,21 @@ class Broker:
         for key, value, at in items:
             log.records.append(ConsumerRecord(topic, partition, log.end, at, kind, key, value, None, 0, 0, ()))
             log.offsets.append(log.end)
+            log.times.append(self.loop.now)
             log.end += 1
-        self.changed()
+        self._grown(topic, partition)
         self.trace(f"+ {topic}[{partition}] {first}..{log.end - 1} {[(value or b'')[:90] for _, value, _ in items]}")
         return first
 
     def hole(self, topic: str, partition: int) -> None:
         """An offset without a record, as an upstream transaction's end leaves it."""
         self.logs[topic, partition].end += 1
+        self._grown(topic, partition)
 
-    def changed(self) -> None:
+    def _grown(self, topic: str, partition: int) -> None:
         self.changed_at = self.loop.now
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            wake(waiter)
-
-    async def change(self) -> None:
-        """Wait until anything has come, or somebody's position has moved."""
-        waiter = self.loop.create_future()
-        self._waiters.append(waiter)
-        await waiter
+        for tell in self.readers.values():
+            tell(TP(topic, partition))
 
     def delay(self) -> float:
         """Seconds on the way: mostly a few ms, sometimes much more."""
@@ -97,61 +93,6 @@ class Broker:
             raise OutOfOrderSequenceNumber(f"{sequence} instead of {expected}")
         self._sequences[process, topic, partition] = expected + len(items)
         return self.append(topic, partition, items)
-
-
-class Builder:
-    """A batch being filled."""
-
-    def __init__(self, now: Callable[[], int]) -> None:
-        self.items: list[Item] = []
-        self._now = now
-        self._size = 0
-
-    def append(self, *, key: bytes | None, value: bytes | None, timestamp: int | None) -> object | None:
-        self._size += len(key or b"") + len(value or b"") + 20
-        if self._size > MAX_BATCH and self.items:
-            return None
-        self.items.append((key, value, self._now()))
-        return self
-
-
-class Producer:
-    """What the emitter uses of an ``AIOKafkaProducer``. What a killed process had under way arrives, or does not."""
-
-    def __init__(self, broker: Broker, process: Process, now: Callable[[], int]) -> None:
-        self._broker = broker
-        self._process = process
-        self._now = now
-        self._txn_manager = SimpleNamespace(_sequence_numbers=defaultdict(int))
-
-    def create_batch(self) -> Builder:
-        return Builder(self._now)
-
-    async def send_batch(self, builder: Builder, topic: str, partition: int) -> Any:
-        broker = self._broker
-        sequences = self._txn_manager._sequence_numbers
-        sequence = sequences[TopicPartition(topic, partition)]
-        sequences[TopicPartition(topic, partition)] += len(builder.items)
-        answer = broker.loop.create_future()
-        arrive = partial(self._arrive, answer, topic, partition, sequence, builder.items)
-        broker.loop.call_later(broker.delay(), arrive, context=broker.loop.outside())
-        return answer
-
-    def _arrive(self, answer: Any, topic: str, partition: int, sequence: int, items: list[Item]) -> None:
-        broker = self._broker
-        if self._process.dead and (broker.random.random() < 0.5 or broker.loop.now - self._process.died_at > IN_FLIGHT):
-            return
-        settle: Callable[[], None]
-        try:
-            offset = broker.receive(self._process, topic, partition, sequence, items)
-        except Exception as error:  # noqa: BLE001 - the producer's to hear
-            refused = error
-            settle = lambda: answer.done() or answer.set_exception(refused)  # noqa: E731
-        else:
-            settle = lambda: answer.done() or answer.set_result(SimpleNamespace(offset=offset))  # noqa: E731
-            if broker.random.random() < broker.failing:
-                settle = lambda: answer.done() or answer.set_exception(KafkaTimeoutError("the answer was lost"))  # noqa: E731
-        broker.loop.call_later(broker.delay(), settle)
 
 
 class Reader:
@@ -205,77 +146,3 @@ class Reader:
                 if records:
                     fetched[tp] = records
         return fetched
-
-
-class Group:
-    """The consumer group: who is in it, which generation, and whose commits count."""
-
-    def __init__(self, broker: Broker, session: float) -> None:
-        self.generation = 0
-        self.members: dict[str, Any] = {}
-        """Workers by static member id."""
-        self._broker = broker
-        self._session = session
-        self._asked = 0
-        self._working = False
-
-    def join(self, worker: Any) -> None:
-        """A worker comes, perhaps in the place of a former life of its own."""
-        self.members[worker.name] = worker
-        self._ask()
-
-    def leave(self, worker: Any) -> None:
-        if self._has(worker):
-            del self.members[worker.name]
-            self._ask()
-
-    def lost(self, worker: Any) -> None:
-        """Its heartbeats have ended: out of the group, when the session has, unless they begin again."""
-        since = worker.silent_since = self._broker.loop.now
-
-        def expire() -> None:
-            if worker.silent_since == since:
-                self.leave(worker)
-
-        self._broker.loop.call_later(self._session, expire, context=self._broker.loop.outside())
-
-    def counts(self, worker: Any) -> bool:
-        """Whether it is of the present generation."""
-        return self._has(worker) and bool(worker.member_of == self.generation)
-
-    def _has(self, worker: object) -> bool:
-        return any(member is worker for member in self.members.values())
-
-    def commit(self, worker: Any, offsets: Mapping[TP, tuple[int, str]]) -> None:
-        """Raises ``CommitFailedError`` for who is not of the present generation."""
-        if not self.counts(worker):
-            raise CommitFailedError(f"{worker.name} is of generation {worker.member_of}, not {self.generation}")
-        for tp, (offset, metadata) in offsets.items():
-            old = self._broker.committed.get(tp)
-            if old is None or old.offset != offset:
-                self._broker.changed_at = self._broker.loop.now
-            self._broker.committed[tp] = OffsetAndMetadata(offset, metadata)
-
-    def _ask(self) -> None:
-        self._asked += 1
-        if not self._working:
-            self._working = True
-            self._broker.loop.create_task(self._rebalance(), context=self._broker.loop.outside())
-
-    async def _rebalance(self) -> None:
-        loop, random = self._broker.loop, self._broker.random
-        done = 0
-        while done != self._asked:
-            done = self._asked
-            await asyncio.sleep(random.random() * 0.3)  # until the next heartbeat tells the members
-            waiting = [(worker, worker.begin_revoke()) for _, worker in sorted(self.members.items())]
-            while any(self.members.get(worker.name) is worker and not revoked.done() for worker, revoked in waiting):  # noqa: ASYNC110 - virtual time
-                await asyncio.sleep(0.01)
-            if done != self._asked:
-                continue
-            self.generation += 1
-            names = sorted(self.members)
-            self._broker.trace(f"generation {self.generation}: {names}")
-            for index, name in enumerate(names):
-                loop.call_later(self._broker.delay(), self.members[name].assign, self.generation, index, len(names))
-        self._working = False

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-Folder = tuple[dict[bytes, bytes], int]
-"""The rows, and the changelog offset they stand at."""
+Folder = tuple[dict[bytes, bytes], int, int]
+"""The rows, the changelog offset they stand at, and when that was its end (ms)."""
 
 
 class Disks:
@@ -23,7 +23,7 @@ class Disks:
 
     def image(self, worker: str) -> dict[Path, Folder]:
         """A copy of the folders, to be put back later."""
-        return {path: (dict(rows), offset) for path, (rows, offset) in self.folders.items() if path.parts[0] == worker}
+        return {path: (dict(rows), offset, known_at) for path, (rows, offset, known_at) in self.folders.items() if path.parts[0] == worker}
 
 
 class MemoryDatabase:
@@ -32,20 +32,20 @@ class MemoryDatabase:
     def __init__(self, disks: Disks, path: Path) -> None:
         self._disks = disks
         self._path = path
-        self.rows, self.offset = disks.folders.get(path, ({}, -1))
-        disks.folders[path] = (self.rows, self.offset)
+        self.rows, self.offset, self.known_at = disks.folders.get(path, ({}, -1, 0))
+        disks.folders[path] = (self.rows, self.offset, self.known_at)
 
     def get(self, key: bytes) -> bytes | None:
         return self.rows.get(key)
 
-    def write(self, rows: dict[bytes, bytes | None], offset: int) -> None:
+    def write(self, rows: dict[bytes, bytes | None], offset: int, known_at: int) -> None:
         for key, value in rows.items():
             if value is None:
                 self.rows.pop(key, None)
             else:
                 self.rows[key] = value
-        self.offset = offset
-        self._disks.folders[self._path] = (self.rows, offset)
+        self.offset, self.known_at = offset, known_at
+        self._disks.folders[self._path] = (self.rows, offset, known_at)
 
     def scan(self, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         for key in sorted(key for key in self.rows if key >= start):
@@ -53,8 +53,8 @@ class MemoryDatabase:
 
     def wipe(self) -> None:
         self.rows = {}
-        self.offset = -1
-        self._disks.folders[self._path] = (self.rows, -1)
+        self.offset, self.known_at = -1, 0
+        self._disks.folders[self._path] = (self.rows, -1, 0)
 
     def close(self) -> None:
         return

@@ -24,7 +24,15 @@ _dead = msgspec.json.Decoder(Dead).decode
 def broken(world: World) -> list[str]:
     """Each broken law, in a sentence."""
     edrs = [_edr(record.value) for record in _records(world, EDR)]
-    laws = (_nothing_raised, _at_rest, _tables_are_their_changelogs, _dead_letters, _each_retry_is_made)
+    laws = (
+        _nothing_raised,
+        _at_rest,
+        _tables_are_their_changelogs,
+        _dead_letters,
+        _each_retry_is_made,
+        _no_answered_offer_again,
+        _receipts,
+    )
     return [sentence for law in laws for sentence in law(world)] + [*_one_end(world, edrs), *_submits(world, edrs)]
 
 
@@ -36,6 +44,7 @@ def _records(world: World, topic: str) -> Iterator[Any]:
 
 def _nothing_raised(world: World) -> Iterator[str]:
     yield from world.loop.failures()
+    yield from world.providers.trespasses
 
 
 def _at_rest(world: World) -> Iterator[str]:
@@ -97,6 +106,31 @@ def _each_retry_is_made(world: World) -> Iterator[str]:
             yield f"{again} was to be tried at {outcome.retry_at / 1000 - START:.3f}, and never was"
 
 
+def _no_answered_offer_again(world: World) -> Iterator[str]:
+    """What has its answer on the topic is not submitted once more, marked or not; except that who was overdue may answer too late."""
+    if world.group.overdue:
+        return
+    answered: dict[tuple[str, int], float] = {}
+    for (topic, _), log in world.broker.logs.items():
+        if topic == OUTCOMES:
+            for record, came in zip(log.records, log.times, strict=True):
+                outcome = _outcome(record.value)
+                if outcome.answer:
+                    answered.setdefault((outcome.delivery, outcome.offer), came)
+    for submit in world.providers.submits:
+        if submit.at > answered.get((submit.delivery.id, submit.delivery.offer), submit.at):
+            yield f"{submit.delivery.id} is submitted by {submit.worker} at {submit.at - START:.3f}, and has its answer already"
+
+
+def _receipts(world: World) -> Iterator[str]:
+    """A provider is told that we have a receipt only when Kafka has it."""
+    decode = msgspec.json.Decoder(dict[str, Any]).decode
+    kept = {(item["provider_id"], item.get("state")) for item in (decode(record.value) for record in _records(world, RECEIPTS))}
+    for receipt in world.providers.told:
+        if (receipt.provider_id, receipt.state) not in kept:
+            yield f"the receipt {receipt.provider_id} {receipt.state} was taken, and is nowhere"
+
+
 def _one_end(world: World, edrs: list[Edr]) -> Iterator[str]:
     finals = Counter(edr.notification for edr in edrs if edr.final)
     for notification in sorted(world.expected):
@@ -123,10 +157,15 @@ def _submits(world: World, edrs: list[Edr]) -> Iterator[str]:
             yield f"{step} was submitted {len(submits)} times, and may not be sent again"
         elif again > resent and not marked[step]:
             yield f"{step} was submitted {len(submits)} times, none of them marked, {resent} of them sent again by policy"
-        if again > resent and not world.died:
+        if again > resent and world.blameless:
             yield f"{step} was submitted {len(submits)} times, and nobody died"
-    if not world.died and any(edr.redelivered for edr in edrs):
+    if world.blameless and any(edr.redelivered for edr in edrs):
         yield "EDRs are marked as redelivered, and nobody died"
+    yield from _said(taken, edrs)
+
+
+def _said(taken: dict[str, list[Submit]], edrs: list[Edr]) -> Iterator[str]:
+    """EDRs say of submits what the providers know."""
     for edr in edrs:
         if edr.duplicate and len(taken[f"{edr.notification}.{edr.step}"]) < 2:
             yield f"{edr.id} says that it is a duplicate, and it is not"

@@ -25,6 +25,8 @@ class Process:
     """Seconds by which its clock is ahead."""
     fuse: int | None = None
     """Steps after which it is killed, if it is."""
+    doom: int | None = None
+    """Batches that the broker still takes from it until the fuse is shortened: so it dies between two of its outputs."""
     on_death: Callable[[], None] = lambda: None
     dead: bool = False
     died_at: float = 0.0

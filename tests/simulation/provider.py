@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from inm.channels.base import Channel, Receipts
 from inm.core.records import Delivery, Receipt, ReceiptState
 from inm.core.results import Answer, Result
+from inm.streaming.consumer import DRAIN_LIMIT
 from tests.simulation.loop import Process, VirtualLoop
 
 NOT_TAKEN: tuple[tuple[Result, str], ...] = (
@@ -20,7 +21,12 @@ NOT_TAKEN: tuple[tuple[Result, str], ...] = (
     (Result.PERMANENT, "provider-rejected"),
     (Result.INVALID_ADDRESS, "invalid-address"),
     (Result.UNKNOWN, "no-answer"),
+    (Result.UNKNOWN, "no-answer"),
 )
+
+
+TIMEOUTS = (1.0, 1.0, DRAIN_LIMIT + 2.0)
+"""Seconds until a submit without an answer is given up: mostly while a rebalance still waits for it."""
 
 
 @dataclass(eq=False)
@@ -46,6 +52,10 @@ class Providers:
         self.rough = rough
         """The share of submits that do not go smoothly."""
         self.submits: list[Submit] = []
+        self.trespasses: list[str] = []
+        """What was handed over by a worker whose partitions were perhaps another's."""
+        self.told: list[Receipt] = []
+        """Receipts that a worker has said it has."""
         self.doors: dict[Process, Receipts] = {}
         """Workers that are connected, and where they take receipts."""
         self._numbers = 0
@@ -101,6 +111,7 @@ class Providers:
             await take([receipt])
         except KafkaError:
             return False
+        self.told.append(receipt)
         return True
 
     def _hand_over(self, receipt: Receipt) -> None:
@@ -127,6 +138,7 @@ class Route(Channel):
     name = "sms"
 
     def __init__(self, providers: Providers, process: Process, channel: str) -> None:
+        self.is_owner: Callable[[], bool] = lambda: False
         self._providers = providers
         self._process = process
         self.name = channel  # type: ignore[misc]
@@ -143,6 +155,8 @@ class Route(Channel):
         return True
 
     async def send(self, deliveries: Sequence[Delivery]) -> list[Answer]:
+        if not self.is_owner():
+            self._providers.trespasses += [f"{self._process.name} hands over {delivery.id} without a lease" for delivery in deliveries]
         return await asyncio.gather(*map(self._submit, deliveries))
 
     async def _submit(self, delivery: Delivery) -> Answer:
@@ -150,5 +164,5 @@ class Route(Channel):
         await asyncio.sleep(random.random() * 0.02)
         submit = self._providers.submit(self._process.name, delivery, self.receipts)
         slow = submit.answer.result is Result.UNKNOWN
-        await asyncio.sleep(1.0 if slow else random.random() * random.choice((0.01, 0.1)))
+        await asyncio.sleep(random.choice(TIMEOUTS) if slow else random.random() * random.choice((0.01, 0.1)))
         return submit.answer

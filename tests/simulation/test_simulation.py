@@ -1,7 +1,7 @@
 """Thousands of small worlds, each with its own faults; the same laws hold in all of them.
 
-A seed that fails prints what happened in it. Put it into ``ONCE_FAILED`` when it is mended. More seeds, or a single one with its trace:
-``INM_SIMULATION_SEEDS=5000 pytest tests/simulation`` and ``INM_SIMULATION_SEED=17 pytest -s tests/simulation``.
+A seed that fails prints what happened in it. More seeds, or a single one with its trace:
+``INM_SIMULATION_SEEDS=20000 pytest tests/simulation`` and ``INM_SIMULATION_SEED=17 pytest -s tests/simulation``.
 """
 
 import os
@@ -15,10 +15,14 @@ from tests.simulation.laws import broken
 from tests.simulation.seeds import FIRST, SEED, SEEDS
 from tests.simulation.world import World, simulate
 
-BATCH = 50
+BATCH = 2000
+PROCESSES = min(4, os.cpu_count() or 1)
 ONCE_FAILED = {
-    147: "batches that a lapsed lease held back went out while the superseded worker was being revoked",
-    356: "the same, with an EDR of the new owner already there",
+    11: "batches that a lapsed lease held back went out under the next assignment",
+    56: "a retry went on twice, by its row and by its record or a second one, and the partition was left clean behind it",
+    247: "a delivery that was announced before a standstill was handed over after it; and what was dropped then ended the process",
+    500: "records of a new assignment were put into a batch that was held back of the old one, and went with it",
+    1304: "the rest of a refused batch went out after a standstill",
 }
 """Seeds that have found a defect, and which; found anew when the simulation itself changes, for that changes what a seed means."""
 
@@ -34,9 +38,15 @@ def check(seed: int, folder: Path) -> World:
     return world
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("first", range(FIRST, FIRST + SEEDS, BATCH))
 def test_no_seed_breaks_a_law(first: int, tmp_path: Path) -> None:
-    for seed in range(first, min(first + BATCH, FIRST + SEEDS)):
+    end = min(first + BATCH, FIRST + SEEDS)
+    shares = [[sys.executable, "-m", "tests.simulation", str(first + share), str(end), str(PROCESSES)] for share in range(PROCESSES)]
+    running = [subprocess.Popen(share, stdout=subprocess.PIPE, text=True) for share in shares]
+    told = [process.communicate()[0] for process in running]
+    assert [process.returncode for process in running] == [0] * PROCESSES
+    for seed in sorted(int(line.split()[0]) for line in "".join(told).splitlines()):
         check(seed, tmp_path)
 
 

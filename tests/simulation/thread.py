@@ -40,14 +40,15 @@ class Thread(ConsumerThread):
         return dict.fromkeys(tps, 0)
 
     def lags(self, tp: TP) -> bool:
-        return self._worker.consumer._left(tp)
+        return tp in self._worker.consumer.unread
 
     def seek(self, tp: TP, offset: int) -> None:
-        self._worker.consumer.positions[tp] = offset
+        self._worker.consumer.move(tp, offset)
 
     def renew_lease(self, since: float) -> None:
         """Heartbeats are not simulated: a member's last one is now."""
 
     @property
     def lease_until(self) -> float:  # type: ignore[override]
-        return float("inf") if self._worker.group.counts(self._worker) else self._worker.silent_since + SESSION - LEASE_MARGIN
+        leased = self.leased == self._worker.member_of and self._worker.group.counts(self._worker)
+        return float("inf") if leased else self._worker.heard_at + SESSION - LEASE_MARGIN

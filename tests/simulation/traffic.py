@@ -37,27 +37,28 @@ class Sent:
 
 
 def traffic(random: Random, partitions: int) -> Iterator[Sent]:
-    """10 to 30 requests in a few seconds, or bursts of them."""
+    """2 to 8 requests within 3 seconds, or bursts of them; often of few scenarios, so that they meet on the same topics."""
     asked: list[bytes] = []
-    burst = random.random() < 0.3
-    for number in range(random.randint(10, 30)):
+    burst = random.random() < 0.5
+    scenarios = random.sample(SCENARIOS, random.randint(1, len(SCENARIOS)))
+    for number in range(random.randint(2, 8)):
         chance = random.random()
         if asked and chance < 0.15:
             value = random.choice(asked)
         elif chance < 0.2:
             value = random.choice(POISON)
         else:
-            value = msgspec.json.encode(_request(random, number))
+            value = msgspec.json.encode(_request(random, number, random.choice(scenarios)))
             asked.append(value)
-        pause = 0.0 if burst and random.random() < 0.8 else random.random() * 0.6
+        pause = 0.0 if burst and random.random() < 0.8 else random.random() * 0.5
         yield Sent(value, random.randrange(partitions), pause, random.random() < 0.05)
 
 
-def _request(random: Random, number: int) -> dict[str, Any]:
-    request: dict[str, Any] = {"scenario": random.choice(SCENARIOS), "request_id": f"r{number}", "fields": {"code": str(number)}}
+def _request(random: Random, number: int, scenario: str) -> dict[str, Any]:
+    request: dict[str, Any] = {"scenario": scenario, "request_id": f"r{number}", "fields": {"code": str(number)}}
     request["to"] = _recipient(random) if random.random() < 0.9 else [_recipient(random) for _ in range(random.randint(2, 4))]
     if random.random() < 0.1:
-        due = START + random.random() * 25
+        due = START + random.random() * 8
         request["at"] = datetime.fromtimestamp(due, UTC).isoformat()
     if random.random() < 0.05:
         request["fields"] = {}
@@ -67,7 +68,7 @@ def _request(random: Random, number: int) -> dict[str, Any]:
 
 
 def _recipient(random: Random) -> dict[str, str]:
-    number = random.randrange(12)
+    number = random.randrange(6)
     to = {"user": f"u{number}", "phone": f"+3933311122{number:02}", "email": f"u{number}@customer.example"}
     if random.random() < 0.15:
         return {"user": f"u{number}"}

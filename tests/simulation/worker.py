@@ -13,95 +13,22 @@ from typing import Any, cast
 from unittest.mock import patch
 
 from faust.tables.manager import TableManager
-from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from inm.streaming.app import COMMIT_INTERVAL, StreamingApp
 from inm.streaming.assignment import Assignments
 from inm.streaming.chunks import Chunk, now_ms
-from inm.streaming.consumer import Consumer
+from inm.streaming.consumer import DRAIN_LIMIT
 from inm.streaming.emitter import Emitter
-from tests.simulation.broker import Broker, Group, Producer, Reader
+from tests.simulation.broker import Broker, Reader
 from tests.simulation.code import Code
+from tests.simulation.consumer import MemoryConsumer
+from tests.simulation.group import Group
 from tests.simulation.loop import Process
-from tests.simulation.thread import Thread
+from tests.simulation.producer import Producer
 
-
-class MemoryConsumer(Consumer):
-    """The product's consumer; only fetching itself, which is aiokafka's, is replaced."""
-
-    def __init__(self, worker: "Worker") -> None:
-        with patch.object(driver.Consumer, "__init__", lambda _self: None):  # that would be Faust's service
-            super().__init__()
-        self.__dict__["app"] = worker
-        self._thread = cast(Any, Thread(worker))
-        self._worker = worker
-        self.held: set[TP] = set()
-        self.active: set[TP] = set()
-        self.positions: dict[TP, int] = {}
-        self.flow_active = False
-        self.can_resume_flow = asyncio.Event()
-
-    @property
-    def should_stop(self) -> bool:
-        return self._worker.should_stop
-
-    def _get_active_partitions(self) -> Any:
-        return self.active
-
-    def assignment(self) -> Any:
-        return self.held
-
-    def stop_flow(self) -> None:
-        self.flow_active = False
-        self.can_resume_flow.clear()
-
-    def resume_flow(self) -> None:
-        self.flow_active = True
-        self.can_resume_flow.set()
-
-    def resume_partitions(self, tps: Any) -> None:
-        self.active = set(tps)
-        self._worker.broker.changed()
-
-    async def wait(self, *events: Any, **options: Any) -> Any:
-        await events[0].wait()
-
-    async def sleep(self, n: Any) -> None:
-        await self._worker.broker.loop.pulse(n)
-
-    async def _seek(self, partition: TP, offset: int) -> None:
-        self.positions[partition] = offset
-
-    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ASYNC109 - as in aiokafka
-        """Records from the positions, not more than a few; waits until there are any, or the assignment changes."""
-        broker, generation = self._worker.broker, self._worker.consumer_generation_id
-        while self.flow_active and self._worker.consumer_generation_id == generation:
-            wanted = [tp for tp in active_partitions if tp in self.active and self._left(tp)]
-            if wanted:
-                await asyncio.sleep(broker.delay())
-                return self._take(broker, sorted(wanted))
-            await broker.change()
-        return {}
-
-    def _left(self, tp: TP) -> bool:
-        return tp in self.positions and self.positions[tp] < self._worker.broker.logs[tp].end
-
-    def _take(self, broker: Broker, wanted: list[TP]) -> dict[TP, list[Any]]:
-        fetched = {}
-        for tp in wanted:
-            log = broker.logs[tp]
-            if tp in self.active and self._left(tp):
-                records = log.since(self.positions[tp])[: broker.random.randint(1, 8)]
-                self.positions[tp] = records[-1].offset + 1 if records else log.end
-                if records:
-                    fetched[tp] = records
-        return fetched
-
-    @property
-    def behind(self) -> bool:
-        """Whether anything that is assigned is not read to its end, finished and committed."""
-        return bool(self.pending) or any(map(self._left, self.held))
+IDLE = 0.3
+"""Seconds between commits while there is nothing to commit: wake-ups cost more than all else."""
 
 
 class Queue:
@@ -133,17 +60,26 @@ class Worker:
         self.code = code
         self.should_stop = False
         self.consumer_generation_id = self.member_of = -1
-        self.silent_since = broker.loop.now
+        self.silent_since: float | None = None
+        """When its heartbeats ended, if they have."""
+        self.heard_at = broker.loop.now
+        """When the broker had counted it in for the last time, before its heartbeats ended."""
         self.routes = routes
         self.partitions = partitions
 
     def start(self) -> None:
-        self.process.on_death = lambda: self.group.lost(self)
+        self.process.on_death = self._died
         self._build()
+        self.broker.readers[self.process] = self.consumer.grown
         self.broker.loop.start(self.process, self._run())
+
+    def _died(self) -> None:
+        self.broker.readers.pop(self.process)
+        self.group.lost(self)
 
     async def _run(self) -> None:
         for route in self.routes.values():
+            route.is_owner = lambda: self.consumer.lease
             await route.open(self.code.app._take_receipts)
         loop = self.broker.loop
         for agent, queue in self._queues.items():
@@ -151,7 +87,6 @@ class Worker:
         loop.create_task(self.consumer._drain_messages(SimpleNamespace(should_stop=False)))
         loop.create_task(self._commit())
         loop.create_task(StreamingApp._tick(cast(Any, self)))
-        loop.create_task(self._belong())
         self.group.join(self)
 
     def _build(self) -> None:
@@ -207,17 +142,16 @@ class Worker:
         return StreamingApp._is_current(cast(Any, self), chunk)
 
     async def _commit(self) -> None:
+        interval = COMMIT_INTERVAL * self.broker.random.choice((1, 4))  # some are busy
         while not self.should_stop:
-            await self.broker.loop.pulse(COMMIT_INTERVAL)
+            await self.broker.loop.pulse(interval if self.consumer.pending else max(interval, IDLE))
             await self.consumer.commit()
 
-    async def _belong(self) -> None:
-        """Join the group again when it has gone on without us, as the next heartbeat would tell."""
-        while not self.should_stop:
-            await self.broker.loop.pulse(0.5)
-            if self.group.members.get(self.name) is not self and not self.should_stop:
-                self.member_of = -1
-                self.group.join(self)
+    def belong(self) -> None:
+        """Join the group again if it has gone on without us, as the next heartbeat tells."""
+        if not (self.group.members.get(self.name) is self or self.should_stop or self.process.dead or self.process.frozen):
+            self.member_of = -1
+            self.group.join(self)
 
     # -- what the group tells ---------------------------------------------------------------------------
 
@@ -231,8 +165,10 @@ class Worker:
             self.consumer.active = set()
             for queue in self._queues.values():
                 queue.clear()
-            self.broker.changed()
+            self.consumer.wake()
+            begun = self.broker.loop.now
             await self.consumer.wait_empty()
+            self.group.overdue |= self.broker.loop.now - begun > DRAIN_LIMIT
 
     def assign(self, generation: int, index: int, members: int) -> None:
         """Partition n of every topic comes together; request topics need not, and do not here."""
@@ -243,8 +179,9 @@ class Worker:
     async def _assigned(self, tps: set[TP], generation: int) -> None:
         self.consumer.held = tps
         self.consumer.positions = {}
+        self.consumer.unread = {}
         self.consumer_generation_id = self.member_of = self.code.app.consumer_generation_id = generation
-        self.broker.changed()
+        self.consumer.wake()
         await self.assignments.on_rebalance(tps, set(), tps, generation)
 
     async def stop(self) -> None:
@@ -260,6 +197,7 @@ class Worker:
         await self.emitter.flush()
         self.group.leave(self)
         self.process.on_death = lambda: None
+        self.broker.readers.pop(self.process)
         self.process.kill()
 
 

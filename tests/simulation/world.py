@@ -16,9 +16,11 @@ from inm.core.ids import partition_of
 from inm.core.requests import InvalidRequestError, expand, parse
 from inm.streaming.watchdog import STOP_LIMIT
 from inm.topics import DELIVERIES, EDR, NOTIFICATIONS, OUTCOMES, changelog, requests
-from tests.simulation.broker import Broker, Group
+from tests.simulation.broker import Broker
 from tests.simulation.code import codes
 from tests.simulation.disk import Disks, Folder
+from tests.simulation.faults import Faults
+from tests.simulation.group import Group
 from tests.simulation.loop import PROCESS, START, Gone, Process, VirtualLoop
 from tests.simulation.provider import Providers, Route
 from tests.simulation.source import Crm
@@ -29,43 +31,6 @@ from tests.simulation.worker import Worker
 MOST_STEPS = 200_000
 LONGEST = 600.0
 """Steps and virtual seconds after which a world that has not come to rest never will."""
-
-
-@dataclass(frozen=True)
-class Faults:
-    """What may go wrong in a world. Nothing of it, and every message goes out once and unmarked."""
-
-    crashes: int = 0
-    handovers: int = 0
-    workers: int = 1
-    rough: float = 0.0
-    slow: float = 0.0
-    narrow: bool = False
-    """Topics take small batches only."""
-    failing: float = 0.0
-    """The share of batches whose acknowledgement is lost for good: the worker ends itself."""
-    freezes: int = 0
-    """A worker stands still, perhaps for longer than its session, and goes on."""
-    disks: bool = False
-    """Folders get lost, or old ones come back, while a worker is down."""
-    source: bool = False
-    """User data are asked for at a customer's database. It takes more steps, so not every world has one."""
-
-    @classmethod
-    def of(cls, random: Random) -> "Faults":
-        kind = random.choice(("calm", "crash", "crash", "handover", "storm", "storm"))
-        return cls(
-            crashes=random.randint(1, 4) if kind in ("crash", "storm") else 0,
-            handovers=random.randint(1, 3) if kind in ("handover", "storm") else 0,
-            workers=1 if kind == "crash" and random.random() < 0.5 else random.randint(1, 3),
-            rough=random.choice((0.0, 0.1, 0.4)),
-            slow=random.choice((0.0, 0.02, 0.2)),
-            narrow=random.random() < 0.2,
-            failing=random.choice((0.0, 0.0, 0.003)) if kind == "storm" else 0.0,
-            freezes=random.randint(0, 2) if kind == "storm" else 0,
-            disks=kind == "storm" and random.random() < 0.5,
-            source=random.random() < 0.25,
-        )
 
 
 @dataclass
@@ -85,17 +50,23 @@ class World:
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
         self.faults = Faults.of(self.random)
-        self.partitions = self.random.randint(2, 4)
+        self.partitions = self.random.randint(1, 3)
         self.loop = VirtualLoop()  # type: ignore[abstract]
         self.broker = Broker(self.loop, self.random, self.trace)
         self.broker.slow = self.faults.slow
+        self.broker.most = self.random.choice((1, 2, 8))
         self.group = Group(self.broker, SESSION)
         self.providers = Providers(self.loop, self.random, self.trace, self.faults.rough)
         self.crm = Crm(self.loop, self.random, self.trace, self.faults.rough)
         self.disks = Disks()
         self._images: dict[str, dict[Any, Folder]] = {}
         if self.faults.narrow:
-            self.broker.limits = dict.fromkeys((EDR, OUTCOMES, NOTIFICATIONS, *DELIVERIES), 2500)
+            self.broker.limits = dict.fromkeys((EDR, OUTCOMES, NOTIFICATIONS, *DELIVERIES), 1000)
+
+    @property
+    def blameless(self) -> bool:
+        """Whether nobody died, stood still, or was overdue: nothing may be submitted twice, nothing marked."""
+        return not (self.died or self.group.overdue)
 
     def trace(self, line: str) -> None:
         if self.tracing:
@@ -149,7 +120,7 @@ class World:
 
     def _rest(self, timer: float) -> float | None:
         """When something will happen next, if nothing is happening now."""
-        live = [worker for worker in self.workers.values() if not worker.process.dead]
+        live = [worker for worker in self.workers.values() if not (worker.process.dead or worker.process.frozen)]
         if self.loop.now - self.broker.changed_at < 0.25:
             return None
         if not all(worker.ready and not worker.consumer.behind for worker in live):
@@ -190,9 +161,13 @@ class World:
         self.workers[name] = Worker(code, process, self.broker, self.group, routes, self.partitions)
         self.workers[name].start()
 
+    def _some_time(self) -> float:
+        """Seconds until a fault: before, in or after the traffic."""
+        return 0.2 + self.random.random() * self.random.choice((1, 5))
+
     async def _crash(self) -> None:
         """Kill a worker between two steps of its own, some time later start it again."""
-        await asyncio.sleep(0.2 + self.random.random() * 14)
+        await asyncio.sleep(self._some_time())
         live = [worker for worker in self.workers.values() if not worker.process.dead and worker.process.fuse is None]
         if not live:
             return
@@ -208,6 +183,8 @@ class World:
 
         worker.process.on_death = died
         worker.process.fuse = self.random.choice((0, 10, 100, 1000)) + self.random.randint(0, 100)
+        if self.random.random() < 0.5:
+            worker.process.fuse, worker.process.doom = 1500, self.random.randint(0, 15)
         await dead
         self._spoil(worker.name)
         await asyncio.sleep(0.3 + self.random.random() * self.random.choice((0.5, 8)))
@@ -225,8 +202,10 @@ class World:
         self._images.setdefault(name, self.disks.image(name))
 
     async def _freeze(self) -> None:
-        await asyncio.sleep(0.2 + self.random.random() * 14)
-        live = [worker for worker in self.workers.values() if not worker.process.dead and worker.process.fuse is None]
+        await asyncio.sleep(self._some_time())
+        live = [
+            worker for worker in self.workers.values() if not (worker.process.dead or worker.process.frozen) and worker.process.fuse is None
+        ]
         if live:
             worker = self.random.choice(live)
             worker.process.frozen = True
@@ -235,13 +214,12 @@ class World:
             self.trace(f"{worker.name} is frozen")
             await asyncio.sleep(self.random.random() * 2 * SESSION)
             self.trace(f"{worker.name} goes on")
-            if self.group.members.get(worker.name) is worker:
-                worker.silent_since = self.loop.now
+            self.group.found(worker)
             self.loop.thaw(worker.process)
 
     async def _hand_over(self) -> None:
         """Stop a worker as SIGTERM does, or start one more."""
-        await asyncio.sleep(0.2 + self.random.random() * 14)
+        await asyncio.sleep(self._some_time())
         live = [
             worker
             for worker in self.workers.values()

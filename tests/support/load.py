@@ -19,6 +19,13 @@ from inm.demo.traffic import Traffic
 from tests.support.tap import Tap
 
 
+def patient(text: str, value: bytes) -> bytes:
+    """A request to the same recipient, in a scenario that sends nothing twice and whose time is over soon."""
+    request = msgspec.json.decode(value) | {"scenario": "patient", "fields": {"text": text}}
+    request["to"].pop("language", None)
+    return msgspec.json.encode(request)
+
+
 class Load:
     """Up to ``count`` requests with ids ``<run>-<n>``, one recipient each: the demo's, but those of volta are lab's ``patient``."""
 
@@ -41,15 +48,9 @@ class Load:
                 break
             self.ids.add(f"{self._run}-{number}")
             if tenant != "acme":
-                tenant, value = "lab", self._patient(number, value)
+                tenant, value = "lab", patient(f"{self._run} {number}", value)
             await self._producer.send(topics.requests(tenant), value)
         await self._producer.flush()
-
-    def _patient(self, number: int, value: bytes) -> bytes:
-        """The same recipient, in a scenario that sends nothing twice and whose time is over soon."""
-        request = msgspec.json.decode(value) | {"scenario": "patient", "fields": {"text": f"{self._run} {number}"}}
-        request["to"].pop("language")
-        return msgspec.json.encode(request)
 
     @contextlib.asynccontextmanager
     async def flowing(self, rate: float) -> AsyncIterator[None]:

@@ -14,12 +14,17 @@ from inm.core.decide import Send, decide
 from inm.core.edr import Edr, Event, Times
 from inm.core.records import LANES, Lane
 from inm.core.requests import expand, parse
+from inm.core.users import User
+from inm.demo import bench_disk as disk
+from inm.demo import bench_fill as fill
 from inm.demo import bench_pipe as pipe
 from inm.demo.bench import Result, Sample
 from inm.demo.bench_feed import Requests
-from inm.demo.bench_meter import Count, Mark, cpu_of, rss_mb_of
+from inm.demo.bench_meter import Count, Mark, cpu_of, mb_of
+from inm.demo.bench_trials import TRIALS, Return
 from inm.demo.smsc.pdus import Receipt, deliver_sm, submit_sm
 from inm.documents import load_catalogue
+from inm.streaming.tables import Database
 
 CONFIG = Path(__file__).parents[2] / "config"
 NOW = 1_795_334_400_000
@@ -62,7 +67,7 @@ def test_the_share_of_mails_is_kept(catalogue: Catalogue) -> None:
 
 def test_a_fifth_names_a_user_that_is_told_of() -> None:
     requests = Requests("run", users=7)
-    known = {msgspec.json.decode(value)["key"] for _, value in requests.upserts()}
+    known = {msgspec.json.decode(value)["key"] for _, _, value in requests.upserts(6)}
     asked = [msgspec.json.decode(requests[number][1])["to"] for number in range(CYCLE)]
     named = [f"acme/{to['user']}" for to in asked if "user" in to]
     assert len(named) == CYCLE // 5
@@ -76,7 +81,8 @@ def test_cpu_time_is_read_behind_any_process_name() -> None:
 
 
 def test_memory_is_in_mib() -> None:
-    assert rss_mb_of("Name:\tjava\nVmHWM:\t 9999 kB\nVmRSS:\t  2048 kB\nThreads:\t3\n") == 2.0
+    status = "Name:\tjava\nVmHWM:\t 3072 kB\nVmRSS:\t  2048 kB\nThreads:\t3\n"
+    assert (mb_of("VmRSS", status), mb_of("VmHWM", status)) == (2.0, 3.0)
 
 
 def edr(event: Event, *, final: bool = False, lane: Lane = "normal", submitted: int | None = None) -> bytes:
@@ -168,6 +174,34 @@ def test_a_strict_smsc_takes_what_the_bare_pipe_submits_and_its_receipts_tell_th
     assert [(part.number, part.total) for part in single + double] == [(1, 1), (1, 2), (2, 2)]
     for part, kind in zip(single + double, (pipe.LAST, pipe.FIRST, pipe.LAST), strict=True):
         assert (b"text:" + pipe.FIRST in deliver_sm(Receipt(1, part, "DELIVRD"), "both")) == (kind == pipe.FIRST)
+
+
+def test_an_open_notification_has_as_many_parts_as_are_counted_and_waits_for_long(catalogue: Catalogue) -> None:
+    (notification,) = expand(parse(fill.request("u", "r"), "acme", catalogue), "acme", "", NOW, 6)
+    decision = decide(notification, catalogue.book("acme"), User("acme/u", NOW + 1, phone="+393331112233"), NOW)
+    assert isinstance(decision, Send)
+    assert decision.delivery.parts == fill.PARTS
+    assert decision.delivery.expires >= NOW + 3_600_000
+
+
+def test_rows_on_a_disk_are_counted_over_all_partitions(tmp_path: Path) -> None:
+    for partition, rows in enumerate((3, 4)):
+        database = Database(tmp_path / "tables" / f"users-{partition}")
+        database.write({b"%d" % number: b"x" for number in range(rows)}, rows, NOW)
+        database.close()
+    found = disk.held(tmp_path)
+    assert found.rows == {"users": 7, "journeys": 0, "schedule": 0, "outbox": 0}
+    assert found.missing({"users": 9, "schedule": 0}) == {"users": 2, "schedule": 0}
+
+
+def test_a_return_tells_how_fast_it_read() -> None:
+    assert Return(2.0, 2.1, 2.2, 3000, 1.5, 1.0, 90, 80).report()["restored_per_s"] == 2000
+    assert Return(2.0, 2.1, 2.2, 0, 0.0, 1.0, 90, 80).report()["restored_per_s"] is None
+
+
+def test_the_commands_are_there_and_explain_their_options() -> None:
+    shown = CliRunner().invoke(group, ["bench-state", "--help"])
+    assert all(option in shown.output for option in ("--users", "--journeys", "--report", *TRIALS))
 
 
 def test_the_command_is_there_and_explains_its_options() -> None:

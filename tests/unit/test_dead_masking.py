@@ -66,7 +66,14 @@ def test_what_is_no_json_is_shown_by_its_shape(value: bytes) -> None:
     assert "Xxxx" in shown_text
 
 
-@given(st.text(st.characters(categories=["Lu", "Ll", "Nd", "Zs"], include_characters="'\"\\.,;@"), min_size=4, max_size=80))
+# Without 9, x and X: they are what masks are made of.
+@given(
+    st.text(
+        st.characters(categories=["Lu", "Ll", "Nd", "Zs"], include_characters="'\"\\.,;@", exclude_characters="9xX"),
+        min_size=4,
+        max_size=80,
+    )
+)
 def test_no_fault_of_a_request_repeats_what_is_wrong(text: str) -> None:
     value = msgspec.json.encode({"scenario": "otp", "to": {"phone": text, "email": text, "language": text}, "at": text, text: text})
     with pytest.raises(InvalidRequestError) as refused:

@@ -1,4 +1,4 @@
-"""What a dead worker had emitted: known from its last records, so that a replay has the same end."""
+"""What a dead worker had emitted: known from its last records, so that a replay has the same end and says nothing twice."""
 
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
@@ -8,8 +8,9 @@ import msgspec
 
 from inm import topics
 from inm.core.decide import Refusal
+from inm.core.ids import retry_id
 from inm.core.journey import begin, expand
-from inm.core.records import Notification
+from inm.core.records import Notification, Wait
 from inm.tables.emitted import Emitted
 
 NOTIFICATION = Notification("3-abc", "acme/u1", "acme", "otp", 1)
@@ -39,3 +40,37 @@ async def test_a_refusal_that_is_out_is_the_end_whatever_is_known_later() -> Non
 async def test_other_ends_are_no_refusals() -> None:
     assert not (await learned(*map(msgspec.json.encode, expand(NOTIFICATION, [NOTIFICATION], 2)[1].edrs))).refusals
     assert not (await learned(b"{}", b'{"id": "x", "final": true, "step": 1, "reason": "undelivered"}')).refusals
+
+
+OFFER = "0-n.1.2/0"
+DEADLINE = "0-n.1.1.deadline"
+
+
+async def _records(*found: tuple[str, Any]) -> AsyncIterator[Any]:
+    for topic, item in found:
+        yield SimpleNamespace(topic=topic, partition=0, value=msgspec.json.encode(item))
+
+
+async def test_a_retry_goes_on_once_while_in_doubt_and_as_often_as_it_comes_otherwise() -> None:
+    emitted = Emitted()
+    assert [emitted.may_go(retry_id(OFFER)) for _ in range(2)] == [True, True]
+    await emitted.learn(_records())
+    assert [emitted.may_go(retry_id(OFFER)) for _ in range(2)] == [True, False]
+    assert [emitted.may_go(DEADLINE) for _ in range(2)] == [True, True]
+    emitted.forget()
+    assert emitted.may_go(retry_id(OFFER))
+
+
+async def test_an_offer_that_is_out_does_not_go_again() -> None:
+    emitted = Emitted()
+    await emitted.learn(_records((topics.DELIVERIES[0], {"id": "0-n.1.2", "decided": 5, "offer": 0})))
+    assert not emitted.may_go(retry_id(OFFER))
+
+
+async def test_retries_that_wait_are_known_until_they_are_forgotten() -> None:
+    emitted = Emitted()
+    wait = Wait(retry_id(OFFER), 5, topics.DELIVERIES[0], "acme/u", msgspec.Raw(b"{}"))
+    await emitted.learn(_records((topics.RETRIES, wait)))
+    assert emitted.retries == {retry_id(OFFER)}
+    emitted.forget()
+    assert emitted.retries == set()

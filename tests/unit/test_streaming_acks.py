@@ -96,19 +96,20 @@ def test_a_record_fetched_twice_is_a_defect() -> None:
         queue.add(chunk(4, 5))
 
 
-def test_what_a_dead_owner_began_stays_doubtful_until_it_is_finished() -> None:
-    """A takeover that is itself interrupted must not leave the partition clean: its successor still has to ask."""
+def test_what_a_dead_owner_began_stays_doubtful_until_its_repetitions_are_over() -> None:
+    """A takeover that is itself interrupted, or that has just repeated something, must not leave clean: its successor still has to ask."""
     queue = AckQueue(committed=5, suspect_until=7, suspect_since=1_000)
-    assert queue.begun_since(9_000) == 1_000
-    assert not queue.clean
+    seen = [(queue.replaying, queue.begun_since(9_000), queue.clean)]
     first, second = chunk(5), chunk(6)
     for each in (first, second):
         each.begun_at = 8_000
         queue.add(each)
     first.done = True
     queue.committed = queue.committable()
-    assert queue.begun_since(9_000) == 1_000
+    seen.append((queue.replaying, queue.begun_since(9_000), queue.clean))
     second.done = True
     queue.committed = queue.committable()
-    assert queue.begun_since(9_000) == 9_000
-    assert queue.clean
+    seen.append((queue.replaying, queue.begun_since(9_000), queue.clean))
+    queue.suspect_since = 0
+    seen.append((queue.replaying, queue.begun_since(9_000), queue.clean))
+    assert seen == [(True, 1_000, False), (True, 1_000, False), (False, 1_000, False), (False, 9_000, True)]

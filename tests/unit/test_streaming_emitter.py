@@ -1,9 +1,12 @@
 """Batches: one a partition, in order, sent when due or full, and answered to everyone who waits."""
 
 import asyncio
-from typing import Any
+from collections import defaultdict
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from inm.streaming.emitter import MAX_RECORD, Emitter, Superseded, TooLarge
@@ -134,3 +137,46 @@ async def test_what_was_held_and_is_still_ours_goes_out() -> None:
     allowed = True
     (await producer.next()).set_result(Place(3))
     assert await batch.acked == 3
+
+
+async def test_what_is_held_back_of_an_old_assignment_takes_nothing_of_the_new_one_with_it() -> None:
+    producer = Producer()
+    allowed, generation = False, 1
+    out = Emitter(0.001, lambda: allowed, lambda: generation)
+    out.start(producer)
+    first, waiting = out.emit("t", 0, None, b"1"), None
+    while waiting is None or waiting is first:  # one is held back, another one fills behind it
+        await asyncio.sleep(0.002)
+        waiting = out.emit("t", 0, None, b"2")
+    generation = 2
+    fresh = out.emit("t", 0, None, b"3")
+    allowed = True
+    for stale in (first, waiting):
+        with pytest.raises(Superseded):
+            await stale.acked
+    (await producer.next()).set_result(Place(0))
+    assert await fresh.acked == 0
+    assert producer.sent == [("t", 0, 1)]
+
+
+async def test_the_rest_of_a_refused_batch_does_not_go_out_when_others_have_taken_over() -> None:
+    producer = Producer()
+    producer._txn_manager = SimpleNamespace(_sequence_numbers=defaultdict(int))  # type: ignore[attr-defined]
+    generation, lost, buried = 1, False, []
+
+    async def bury(topic: str, key: bytes | None, value: bytes | None, words: str) -> None:
+        buried.append(value)
+
+    out = Emitter(0.001, lambda: not lost, lambda: generation)
+    out.start(cast(Any, producer), bury)
+    for value in (b"1", b"2"):
+        batch = out.emit("t", 0, None, value)
+    (await producer.next()).set_exception(MessageSizeTooLargeError())
+    answer = await producer.next()
+    lost = True  # this process stands still for longer than its session
+    answer.set_exception(MessageSizeTooLargeError())
+    await asyncio.sleep(0.01)
+    lost, generation = False, 2
+    with pytest.raises(Superseded):
+        await batch.acked
+    assert (buried, len(producer.sent)) == ([b"1"], 2)

@@ -2,13 +2,18 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from inm.streaming.emitter import Batch
+from inm.streaming.fatal import EXIT_DISK, EXIT_PRODUCE
 from inm.streaming.tables import Database, Table, TablePartition
+from tests.simulation.disk import Disks
 
 
 class Changelog:
@@ -35,9 +40,12 @@ class Changelog:
 class Fixture:
     def __init__(self, folder: Path) -> None:
         self.changelog = Changelog()
-        self.lost: list[str] = []
+        self.lost: list[tuple[int, str]] = []
         self.database = Database(folder)
-        self.partition = TablePartition("t.changelog", 0, self.database, self.changelog, self.lost.append)  # type: ignore[arg-type]
+        self.partition = TablePartition("t.changelog", 0, self.database, self.changelog, self._lose)  # type: ignore[arg-type]
+
+    def _lose(self, code: int, why: str) -> None:
+        self.lost.append((code, why))
 
 
 @pytest.fixture
@@ -104,6 +112,49 @@ async def test_a_scan_sees_stored_and_decided_rows_in_order(table: Fixture) -> N
     assert [*table.partition.scan(b"b", b"f")] == everything[1:4]
 
 
+STEP = st.tuples(st.sampled_from(["put", "delete", "settle", "scan"]), st.binary(min_size=1, max_size=1))
+
+
+@settings(max_examples=100)
+@given(st.lists(STEP, max_size=40))
+def test_a_scan_sees_every_row_whatever_was_written_and_scanned_before(steps: list[tuple[str, bytes]]) -> None:
+    async def run() -> None:
+        disks, changelog = Disks(), Changelog()
+        partition = TablePartition("t", 0, disks.open(Path("w/t-0")), changelog, print)  # type: ignore[arg-type]
+        rows: dict[bytes, bytes] = {}
+        for do, key in steps:
+            if do == "put":
+                partition.release(partition.stage({key: key}))
+                rows[key] = key
+            elif do == "delete":
+                first = min(rows, default=key)
+                partition.release(partition.stage({first: None}))
+                rows.pop(first, None)
+            elif do == "settle":
+                await changelog.acknowledge()
+            assert list(partition.scan(key if do == "scan" else b"")) == sorted((k, v) for k, v in rows.items() if do != "scan" or k >= key)
+
+    asyncio.run(run())
+
+
+async def test_a_scan_does_not_look_again_at_what_was_deleted_before_the_first_row(table: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[bytes] = []
+    scan = table.database.scan
+
+    def watched(start: bytes) -> Iterator[tuple[bytes, bytes]]:
+        started.append(start)
+        return scan(start)
+
+    monkeypatch.setattr(table.database, "scan", watched)
+    table.partition.release(table.partition.stage({b"%d" % number: b"x" for number in range(5)}))
+    await table.changelog.acknowledge()
+    for number in range(5):
+        assert next(table.partition.scan())[0] == b"%d" % number
+        table.partition.release(table.partition.stage({b"%d" % number: None}))
+        await table.changelog.acknowledge()
+    assert started == [b"", b"0", b"1", b"2", b"3"]
+
+
 async def test_after_an_assignment_nothing_of_it_writes(table: Fixture) -> None:
     under_way = table.partition.stage({b"a": b"1"})
     table.partition.release(under_way)
@@ -121,26 +172,38 @@ async def test_a_refused_changelog_record_is_told(table: Fixture) -> None:
     table.partition.release(table.partition.stage({b"a": b"1"}))
     table.changelog.batches[0].acked.set_exception(RuntimeError("refused"))
     await asyncio.sleep(0)
-    assert "refused" in table.lost[0]
+    [(code, why)] = table.lost
+    assert code == EXIT_PRODUCE
+    assert "refused" in why
     assert table.database.get(b"a") is None
 
 
+async def test_a_row_that_the_disk_does_not_take_is_told(table: Fixture) -> None:
+    writes = table.partition.stage({b"a": b"1"})
+    table.partition.release(writes)
+    table.database.close()
+    await table.changelog.acknowledge()
+    [(code, _)] = table.lost
+    assert code == EXIT_DISK
+    assert not writes.written.done()
+
+
 async def test_rows_and_offset_survive_a_reopening(table: Fixture, tmp_path: Path) -> None:
-    table.database.write({b"a": b"1", b"b": None}, 41)
+    table.database.write({b"a": b"1", b"b": None}, 41, 7)
     table.database.close()
     again = Database(tmp_path / "t-0")
-    assert (again.get(b"a"), again.offset) == (b"1", 41)
+    assert (again.get(b"a"), again.offset, again.known_at) == (b"1", 41, 7)
     assert [*again.scan()] == [(b"a", b"1")]
     again.wipe()
-    assert (again.get(b"a"), again.offset) == (None, -1)
+    assert (again.get(b"a"), again.offset, again.known_at) == (None, -1, 0)
 
 
 def test_a_table_keeps_databases_open_that_it_keeps(tmp_path: Path) -> None:
     table = Table("t", "t.changelog")
     kept, closed = table.database(tmp_path, 0), table.database(tmp_path, 1)
     nothing: Any = defaultdict(list)
-    lost: list[str] = []
-    table.serve(0, kept, nothing, lost.append, bool)
+    lost: list[int] = []
+    table.serve(0, kept, nothing, lambda code, _: lost.append(code), bool)
     table.close(keep={0})
     assert table.partitions == {}
     assert table.database(tmp_path, 0) is kept

@@ -25,6 +25,9 @@ class Behaviour:
     answer_delay: float = 0.0
     receipt_delay: float = 0.05
     receipt_before_answer: bool = False
+    receipt_copies: int = 1
+    receipt_jitter: float = 0.0
+    """Up to so much later, each by itself: out of order."""
     receipt_form: Form = "both"
     receipts: Mapping[str, float] = field(default_factory=lambda: {"DELIVRD": 1.0})
     """By state; what is missing to 1 gets no receipt."""

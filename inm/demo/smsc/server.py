@@ -265,9 +265,9 @@ class _Connection(asyncio.Protocol):
         message_id = 0 if status else smsc.take(part)
         if status:
             smsc.ledger.refused[status] += 1
-        report = partial(smsc.report, Receipt(message_id, part, state)) if message_id and state and part.registered else None
-        if report and behaviour.receipt_before_answer:
-            report()
+        receipt = Receipt(message_id, part, state) if message_id and state and part.registered else None
+        if receipt and behaviour.receipt_before_answer:
+            smsc.report(receipt)
         if fault == "garbage":
             self.write(smsc.chance.randbytes(64))
         elif fault is None:
@@ -276,8 +276,10 @@ class _Connection(asyncio.Protocol):
             self._submits += 1
             smsc.ledger.most_unanswered = max(smsc.ledger.most_unanswered, self._submits)
             smsc.later(behaviour.answer_delay, partial(self._answer, sequence, answer, status))
-        if report and not behaviour.receipt_before_answer:
-            smsc.later(behaviour.answer_delay + behaviour.receipt_delay, report)
+        if receipt and not behaviour.receipt_before_answer:
+            for _ in range(behaviour.receipt_copies):
+                late = behaviour.receipt_jitter * smsc.chance.random()
+                smsc.later(behaviour.answer_delay + behaviour.receipt_delay + late, partial(smsc.report, receipt))
 
     def _answer(self, sequence: int, body: bytes, status: int) -> None:
         self._submits -= 1
