@@ -33,7 +33,11 @@ def broken(world: World) -> list[str]:
         _no_answered_offer_again,
         _receipts,
     )
-    return [sentence for law in laws for sentence in law(world)] + [*_one_end(world, edrs), *_submits(world, edrs)]
+    return [sentence for law in laws for sentence in law(world)] + [
+        *_one_end(world, edrs),
+        *_submits(world, edrs),
+        *_addressed(world, edrs),
+    ]
 
 
 def _records(world: World, topic: str) -> Iterator[Any]:
@@ -169,7 +173,13 @@ def _said(taken: dict[str, list[Submit]], edrs: list[Edr]) -> Iterator[str]:
     for edr in edrs:
         if edr.duplicate and len(taken[f"{edr.notification}.{edr.step}"]) < 2:
             yield f"{edr.id} says that it is a duplicate, and it is not"
-        if edr.final and edr.reason == "no-address" and taken[f"{edr.notification}.1"]:
-            yield f"{edr.id} says that there is no address, and a provider took it"
         if edr.event == "delivered" and not taken[f"{edr.notification}.{edr.step}"]:
             yield f"{edr.id} says delivered, and no provider took it"
+
+
+def _addressed(world: World, edrs: list[Edr]) -> Iterator[str]:
+    """What was submitted had an address, and goes on having one: a replay decides by the same user data."""
+    taken = {submit.delivery.notification for submit in world.providers.submits if submit.taken}
+    for edr in edrs:
+        if edr.final and edr.reason == "no-address" and edr.notification in taken:
+            yield f"{edr.id} says that there is no address, and a provider took it"
