@@ -26,6 +26,7 @@ from tests.support.commands import done
 from tests.support.postgres import Postgres
 from tests.support.tap import Tap, until_async
 
+pytestmark = pytest.mark.timeout(300)  # a broker, a database and a worker start in the first one's
 DOCUMENTS = """\
 {kind: tenant, name: shop, title: Shop, language: en, timezone: UTC, routes: {sms: smsc-1}}
 ---
