@@ -5,9 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from inm.demo.kafka import Kafka, broker, fetch
+
+# A law holds or not; how long an example takes is the machine's business.
+hypothesis.settings.register_profile("inm", deadline=None)
+hypothesis.settings.load_profile("inm")
 
 FreshKafka = Callable[[], Kafka]
 

@@ -44,7 +44,11 @@ def test_no_seed_breaks_a_law(first: int, tmp_path: Path) -> None:
     end = min(first + BATCH, FIRST + SEEDS)
     shares = [[sys.executable, "-m", "tests.simulation", str(first + share), str(end), str(PROCESSES)] for share in range(PROCESSES)]
     running = [subprocess.Popen(share, stdout=subprocess.PIPE, text=True) for share in shares]
-    told = [process.communicate()[0] for process in running]
+    try:
+        told = [process.communicate()[0] for process in running]
+    finally:
+        for process in running:
+            process.kill()
     assert [process.returncode for process in running] == [0] * PROCESSES
     for seed in sorted(int(line.split()[0]) for line in "".join(told).splitlines()):
         check(seed, tmp_path)
@@ -56,7 +60,7 @@ def test_what_failed_once_does_not_again(seed: int, tmp_path: Path) -> None:
 
 
 def test_a_seed_takes_the_same_steps_in_every_process() -> None:
-    code = "from tests.simulation.world import World; world = World(5, True).run(); print(*world.lines, sep='\\n')"
+    code = "from tests.simulation.world import World; world = World(7, True).run(); print(*world.lines, sep='\\n')"
     runs = [
         subprocess.run(
             [sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": salt}, capture_output=True, check=True, text=True
