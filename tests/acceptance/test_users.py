@@ -182,7 +182,7 @@ async def started(everything: Installation) -> AsyncIterator[tuple[Postgres, str
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def crm(started: tuple[Postgres, str, dict[str, str]], installation: Installation, tap: Tap, producer: AIOKafkaProducer) -> Crm:
+async def cold(started: tuple[Postgres, str, dict[str, str]], installation: Installation, tap: Tap, producer: AIOKafkaProducer) -> Crm:
     crm = Crm(started[0], started[2], installation, tap, producer, started[1])
 
     async def known() -> bool:
@@ -193,11 +193,20 @@ async def crm(started: tuple[Postgres, str, dict[str, str]], installation: Insta
 
 
 @pytest.fixture
+def crm(cold: Crm) -> Crm:
+    """With the database running, whatever the test before has left."""
+    if not cold.postgres.running:
+        cold.postgres.start()
+    return cold
+
+
+@pytest.fixture
 def crowd(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--users"))
 
 
-async def test_a_database_that_is_down_at_the_start_is_waited_for_as_the_scenario_says(crm: Crm) -> None:
+async def test_a_database_that_is_down_at_the_start_is_waited_for_as_the_scenario_says(cold: Crm) -> None:
+    crm = cold
     waiting = await crm.ask(["c-1", "c-2", "nobody"], "note")
     assert (await crm.one("c-3", "casual", phone="+393500000003")).event == "delivered"
     lost = await crm.one("c-4", "brief")

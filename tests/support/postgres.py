@@ -80,6 +80,10 @@ class Postgres:
         prefix = [sys.executable, "-c", _AS_NOBODY] if os.geteuid() == 0 else []
         return [*prefix, str(self._programs / program), *arguments]
 
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.running
+
     def start(self) -> None:
         """Start, on the data that is there, and return when it takes connections."""
         sockets = f"unix_socket_directories={self.folder}"
