@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ from inm.settings import Settings, from_environment, kafka_client
 from inm.sources.registry import Sources
 from inm.streaming import admin
 from inm.streaming.app import StreamingApp
-from inm.streaming.chunks import Chunk, now_ms
+from inm.streaming.chunks import now_ms
 from inm.streaming.emitter import MAX_RECORD, Batch
 from inm.streaming.mirror import Mirror
 from inm.streaming.restore import tail
@@ -114,11 +114,9 @@ class Inm(StreamingApp):
         self._requests = self.chunks(*map(topics.requests, self.served))
         return self._requests
 
-    async def when_informed(self, stream: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
-        """Chunks from when there are documents."""
-        async for chunk in stream:
-            await self._informed.wait()
-            yield chunk
+    async def until_informed(self) -> None:
+        """Wait until there are documents."""
+        await self._informed.wait()
 
     @property
     def informed(self) -> bool:

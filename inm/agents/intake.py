@@ -19,7 +19,8 @@ _encode = msgspec.json.Encoder().encode
 
 @app.agent(app.requests(), name="intake")
 async def agent(stream: faust.StreamT[Chunk]) -> None:
-    await stage.run(app.when_informed(aiter(stream)), take)
+    await app.until_informed()
+    await stage.run(stream, take)
 
 
 def take(record: Record, out: Output) -> None:

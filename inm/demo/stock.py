@@ -27,15 +27,17 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import faust
+from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import ConsumerRecord
 from faust.types import EventT
 
 from inm import topics
+from inm.core.faults import MisconfiguredError
 from inm.streaming import admin
 from inm.streaming import app as layer
 from inm.streaming.chunks import Chunk, Record, now_ms
 from inm.streaming.emitter import Emitter
-from inm.streaming.stage import BatchHandler, Handler, Output, Reject, Turn
+from inm.streaming.stage import BatchHandler, Handler, Output, Turn, decide
 from inm.streaming.tables import Table
 
 log = logging.getLogger("inm.stock")
@@ -141,47 +143,42 @@ class StockStage:
             record = as_record(event)
             async with self._app.locks[record.partition]:
                 out = StockOutput(self._app, record.partition)
-                self._decide(record, out, handler)
+                decide(self.name, record, out, handler)
                 await out.settle()
 
-    async def run_batches(self, stream: Any, handler: BatchHandler, _turn: Turn) -> None:
-        """A batch at a time; the deliveries of each partition side by side."""
+    async def run_batches(self, stream: Any, handler: BatchHandler, _turn: Turn | None = None) -> None:
+        """Deliveries a batch at a time, those of each partition side by side; for others a batch is an event.
+
+        A ``faust.Table`` knows its partition by the event at hand, so a stage that writes tables may have only one.
+        """
+        if self.name != "dispatch":
+            async for event in stream.events():
+                await self._handle(Chunk(event.message.tp, [as_record(event)], 0), handler)
+            return
         async for events in stream.take_events(BATCH, within=WITHIN):
             by_partition: dict[Any, list[Record]] = defaultdict(list)
             for event in events:
                 by_partition[event.message.tp].append(as_record(event))
             await asyncio.gather(*(self._handle(Chunk(tp, records, 0), handler) for tp, records in by_partition.items()))
 
-    async def tick(self, partition: int, decide: layer.Tick) -> None:
+    async def tick(self, partition: int, act: layer.Tick) -> None:
         """Let a stage act on time."""
         async with self._app.locks[partition]:
             out = StockOutput(self._app, partition)
-            decide(out)
+            act(out)
             out.accept()
             await out.settle()
-
-    def _decide(self, record: Record, out: Output, handler: Handler) -> None:
-        try:
-            handler(record, out)
-            out.accept()
-        except Reject as error:
-            out.bury(record, self.name, error.reason, error.detail)
-        except Exception as error:  # noqa: BLE001 - an exception that leaves an agent acks the event
-            self._failed(record, out, error)
 
     async def _handle(self, chunk: Chunk, handler: BatchHandler) -> None:
         out = StockOutput(self._app, chunk.tp.partition)
         try:
             await handler(chunk, out)
             out.accept()
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
+            log.exception("%s: %s from offset %d", self.name, chunk.tp, chunk.first)
             for record in chunk.records:
-                self._failed(record, out, error)
+                out.bury(record, self.name, "stage-failed", repr(error))
         await out.settle()
-
-    def _failed(self, record: Record, out: Output, error: Exception) -> None:
-        log.error("%s: %s[%d] offset %d", self.name, record.topic, record.partition, record.offset, exc_info=error)
-        out.bury(record, self.name, "stage-failed", repr(error))
 
 
 def as_record(event: EventT[Any]) -> Record:
@@ -219,18 +216,11 @@ class StockApp(faust.App):
         self.locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         super().__init__(
             name,
-            broker_credentials=layer.credentials(client),
-            broker=[f"kafka://{broker}" for broker in brokers],
+            **layer.kafka_options(brokers, client, worker),
             datadir=str(folder),
             store="rocksdb://",
             value_serializer="raw",
             topic_partitions=self.partitions,
-            broker_commit_interval=layer.COMMIT_INTERVAL,
-            broker_session_timeout=layer.SESSION_TIMEOUT,
-            broker_heartbeat_interval=2.0,
-            broker_request_timeout=30.0,
-            consumer_auto_offset_reset="earliest",
-            consumer_group_instance_id=worker,
             **options,
         )
         self.stock_tables = {table.name: self._table(table) for table in tables}
@@ -241,13 +231,15 @@ class StockApp(faust.App):
 
     def _table(self, table: Table) -> Any:
         """A table of Faust's, which is read through ours."""
-        stock = self.Table(table.name, key_type=bytes, value_type=bytes, partitions=self.partitions, options=dict(SMALL))
-        cast(Any, table).partitions = {number: StockPartition(stock, number) for number in range(self.partitions)}
+        partitions = 1 if table.topic else self.partitions
+        own: dict[str, Any] = {"changelog_topic": self.topic(table.changelog, key_type=bytes, value_type=bytes)} if table.topic else {}
+        stock = self.Table(table.name, key_type=bytes, value_type=bytes, partitions=partitions, options=dict(SMALL), **own)
+        cast(Any, table).partitions = {number: StockPartition(stock, number) for number in range(partitions)}
         return stock
 
     async def on_first_start(self) -> None:
         """Make Faust's topics: left to itself, it declares them while agents run, and their first events meet tables without changelogs."""
-        names = [table.changelog_topic_name for table in self.stock_tables.values()]
+        names = [table.changelog_topic_name for table in self.stock_tables.values() if table.partitions == self.partitions]
         changelogs = [topics.Topic(name, self.partitions, "row", config={"cleanup.policy": "compact"}) for name in names]
         await admin.ensure([topics.Topic(TICKS, self.partitions, "none"), *changelogs], self.brokers, self.client)
         await super().on_first_start()
@@ -267,8 +259,8 @@ class StockApp(faust.App):
 
     async def _on_tick(self, stream: Any) -> None:
         async for event in stream.events():
-            for stage, decide in self.ticks:
-                await stage.tick(event.message.partition, decide)
+            for stage, act in self.ticks:
+                await stage.tick(event.message.partition, act)
 
     # -- what stages ask for ------------------------------------------------------------------------
 
@@ -280,7 +272,8 @@ class StockApp(faust.App):
     @property
     def assignments(self) -> Any:
         """The tables' partitions on this worker."""
-        return SimpleNamespace(partitions={tp.partition for tp in self.assignor.assigned_actives() if tp.topic == topics.NOTIFICATIONS})
+        held = {tp.partition for tp in self.assignor.assigned_actives() if tp.topic == topics.NOTIFICATIONS}
+        return SimpleNamespace(partitions=held, ready=cast(Any, self.tables).recovery.completed)
 
     def stage(self, name: str) -> StockStage:
         return StockStage(name, self)
@@ -289,8 +282,17 @@ class StockApp(faust.App):
         """The topic description of an agent."""
         return self.topic(*names, key_type=bytes, value_type=bytes)
 
-    def every_tick(self, stage: StockStage, decide: layer.Tick) -> None:
-        self.ticks.append((stage, decide))
+    async def listen(self, _channel: Any, *names: str) -> None:
+        """Faust takes its subscription from the agents, before they run."""
+        raise MisconfiguredError([f"these tenants' requests are taken from the next start on: {', '.join(names)}"])
+
+    def new_consumer(self) -> AIOKafkaConsumer:
+        return layer.new_consumer(self.brokers, self.client)
+
+    def every_tick(self, stage: StockStage, decide: layer.Tick, table: Table | None = None) -> None:
+        """A table with a topic of its own gets none: what has ended stays in it, and is read as ended."""
+        if table is None:
+            self.ticks.append((stage, decide))
 
 
 if __name__ == "__main__":

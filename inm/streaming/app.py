@@ -59,6 +59,31 @@ def credentials(client: Mapping[str, Any]) -> Any:
     return faust.SSLCredentials(context=client["ssl_context"]) if protocol == "SSL" else None
 
 
+def kafka_options(brokers: Sequence[str], client: Mapping[str, Any], worker: str) -> dict[str, Any]:
+    """How a worker stands to Kafka, in Faust's words. ``brokers`` are host:port; ``client`` are aiokafka's security options."""
+    return {
+        "broker": [f"kafka://{broker}" for broker in brokers],
+        "broker_credentials": credentials(client),
+        "broker_commit_interval": COMMIT_INTERVAL,
+        "broker_session_timeout": SESSION_TIMEOUT,
+        "broker_heartbeat_interval": 2.0,
+        "broker_request_timeout": 30.0,
+        "consumer_auto_offset_reset": "earliest",
+        "consumer_group_instance_id": worker,
+    }
+
+
+def new_consumer(brokers: Sequence[str], client: Mapping[str, Any]) -> AIOKafkaConsumer:
+    """A consumer without a group."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=list(brokers),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=1 << 20,
+        **client,
+    )
+
+
 class StreamingApp(faust.App):
     """A Faust app of stages and tables. ``faust.App``'s own options pass through."""
 
@@ -74,7 +99,7 @@ class StreamingApp(faust.App):
         copartitioned: frozenset[str],
         **options: Any,
     ) -> None:
-        """``brokers`` are host:port; ``client`` are aiokafka's security options; ``worker`` is the static member id."""
+        """``brokers`` and ``client`` as in :func:`kafka_options`; ``worker`` is the static member id."""
         self.brokers = brokers
         self.client = client
         self.emitter = Emitter(may_send=self._may_send, epoch=lambda: self.consumer_generation_id)
@@ -88,17 +113,10 @@ class StreamingApp(faust.App):
         self.watchdog: Watchdog | None = None
         super().__init__(
             name,
-            broker_credentials=credentials(client),
-            broker=[f"kafka://{broker}" for broker in brokers],
+            **kafka_options(brokers, client, worker),
             datadir=str(folder / "faust"),
             TableManager=Assignments,
-            broker_commit_interval=COMMIT_INTERVAL,
-            broker_session_timeout=SESSION_TIMEOUT,
-            broker_heartbeat_interval=2.0,
-            broker_request_timeout=30.0,
             broker_max_poll_records=4000,
-            consumer_auto_offset_reset="earliest",
-            consumer_group_instance_id=worker,
             producer_acks=-1,
             producer_max_batch_size=MAX_BATCH,
             stream_wait_empty=True,
@@ -193,13 +211,7 @@ class StreamingApp(faust.App):
 
     def new_consumer(self) -> AIOKafkaConsumer:
         """A consumer without a group, for restores and mirrors."""
-        return AIOKafkaConsumer(
-            bootstrap_servers=list(self.brokers),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=1 << 20,
-            **self.client,
-        )
+        return new_consumer(self.brokers, self.client)
 
     def owner_of(self, topic: str, partition: int) -> str | None:
         """The base URL of the worker that holds a partition; None while nobody does."""

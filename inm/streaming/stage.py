@@ -103,6 +103,18 @@ BatchHandler = Callable[[Chunk, Output], Awaitable[None]]
 Turn = Callable[[Chunk], AbstractAsyncContextManager[object]]
 
 
+def decide(stage: str, record: Record, out: Output, handler: Handler) -> None:
+    """Let a handler decide a record; what it cannot take goes to ``inm.dead``."""
+    try:
+        handler(record, out)
+        out.accept()
+    except Reject as error:
+        out.bury(record, stage, error.reason, error.detail)
+    except Exception as error:
+        log.exception("%s: %s[%d] offset %d", stage, record.topic, record.partition, record.offset)
+        out.bury(record, stage, "stage-failed", "".join(traceback.format_exception_only(error)).strip())
+
+
 class Stage:
     """Runs a handler over the chunks of its topics. One instance an agent."""
 
@@ -122,7 +134,7 @@ class Stage:
             if self._begin(chunk):
                 out = Output(self._emitter, chunk.tp.partition, now_ms())
                 for record in chunk.records:
-                    self._decide(record, out, handler)
+                    decide(self.name, record, out, handler)
                 self._spawn(self._finish(chunk, out))
 
     async def run_batches(self, stream: AsyncIterable[Chunk], handler: BatchHandler, turn: Turn | None = None) -> None:
@@ -145,8 +157,8 @@ class Stage:
             if self._begin(chunk):
                 await self._handle(chunk, handler)
 
-    def tick(self, partition: int, decide: Callable[[Output], None], under_way: dict[tuple[str, int], int]) -> None:
-        """Let a stage act on time: ``decide`` sees the partition's rows as a record's handler does.
+    def tick(self, partition: int, act: Callable[[Output], None], under_way: dict[tuple[str, int], int]) -> None:
+        """Let a stage act on time: ``act`` sees the partition's rows as a record's handler does.
 
         Until what it causes is settled it stands in ``under_way``, by stage and partition with its time (ms); one at a time.
         """
@@ -154,7 +166,7 @@ class Stage:
             return
         out = Output(self._emitter, partition, now_ms())
         try:
-            decide(out)
+            act(out)
         except Exception:
             out.discard()
             log.exception("%s: tick of partition %d failed", self.name, partition)
@@ -175,16 +187,6 @@ class Stage:
             self._records.inc(len(chunk.records))
             chunk.begun_at = now_ms()
         return chunk.begun_at is not None
-
-    def _decide(self, record: Record, out: Output, handler: Handler) -> None:
-        try:
-            handler(record, out)
-            out.accept()
-        except Reject as error:
-            out.bury(record, self.name, error.reason, error.detail)
-        except Exception as error:
-            log.exception("%s: %s[%d] offset %d", self.name, record.topic, record.partition, record.offset)
-            out.bury(record, self.name, "stage-failed", "".join(traceback.format_exception_only(error)).strip())
 
     async def _handle(self, chunk: Chunk, handler: BatchHandler) -> None:
         out = Output(self._emitter, chunk.tp.partition, now_ms())

@@ -33,7 +33,7 @@ async def thread(monkeypatch: pytest.MonkeyPatch) -> Thread:
         return
 
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "on_start", nothing)
-    monkeypatch.setattr("inm.streaming.consumer.monotonic", lambda: 100.0)
+    monkeypatch.setattr("inm.streaming.thread.monotonic", lambda: 100.0)
     made = Thread()
     await made.on_start()
     made.leased = 4
