@@ -2,10 +2,11 @@
 
 from collections.abc import Collection
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from inm import topics
 from inm.settings import Settings, kafka_client
+from inm.streaming.restore import new_consumer, to_the_ends
 
 
 async def find(settings: Settings, table: str, partition: int, keys: Collection[str]) -> dict[str, bytes | None]:
@@ -14,20 +15,15 @@ async def find(settings: Settings, table: str, partition: int, keys: Collection[
     found: dict[str, bytes | None] = dict.fromkeys(keys)
     if partition >= settings.partitions:
         return found
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.broker.servers, enable_auto_commit=False, auto_offset_reset="earliest", **kafka_client(settings)
-    )  # fmt: skip
+    consumer = new_consumer(settings.broker.servers, kafka_client(settings))
     await consumer.start()
     try:
         tp = TopicPartition(topics.changelog(table), partition)
         if tp.topic not in await consumer.topics():
             return found
         consumer.assign([tp])
-        end = (await consumer.end_offsets([tp]))[tp]
-        while await consumer.position(tp) < end:
-            for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, []):
-                if record.key in wanted:
-                    found[wanted[record.key]] = record.value
+        async for _, records in to_the_ends(consumer, {tp: 0}, await consumer.end_offsets([tp]), 20_000):
+            found |= {wanted[record.key]: record.value for record in records if record.key in wanted}
     finally:
         await consumer.stop()
     return found

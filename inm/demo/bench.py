@@ -2,33 +2,26 @@
 
 import asyncio
 import contextlib
-import json
 import secrets
-import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
-from inm import topics
 from inm.demo.bench_feed import Feed, Requests
 from inm.demo.bench_meter import Count, Mark, Meter, rss_mb
 from inm.demo.bench_rig import Rig
+from inm.demo.bench_run import conclude, rigged, talk
 from inm.documents import load_catalogue
-from inm.settings import load
-from inm.streaming import admin
 
 WARM_UP = 10.0
 """Seconds of a saturating load before those that count: queues find their length, and the JVM compiles."""
 SETTLE = 3.0
 """Seconds of the paced load before those that count."""
-
-talk = Console(stderr=True)
 
 
 @click.command("bench")
@@ -52,17 +45,7 @@ def command(file: Path | None, **options: Any) -> None:
     Three loads: as many SMS as the workers take, half of that at a steady pace for the latency from request to provider, and as
     many as a bare pipe takes in their place, which moves the same records and PDUs without any of INM. JSON goes to stdout.
     """
-    try:
-        report = asyncio.run(_main(**options))
-    except RuntimeError as error:
-        raise click.ClickException(str(error)) from error
-    except asyncio.CancelledError:
-        raise click.Abort from None
-    talk.print(_table(report))
-    text = json.dumps(report, indent=2)
-    click.echo(text)
-    if file:
-        file.write_text(text + "\n", encoding="utf-8")
+    conclude(_main(**options), _table, file)
 
 
 @dataclass(frozen=True)
@@ -110,24 +93,14 @@ class Result:
 
 
 async def _main(*, seconds: float, workers: int, users: int, email: float, profile: Path | None) -> dict[str, Any]:
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with AsyncExitStack() as running:
-        talk.print("starting Kafka and the providers …")
-        rig = Rig()
-        await running.enter_async_context(rig)
-        await rig.start_providers(email=email > 0)
-        settings = load(rig.environment())
-        tenants = load_catalogue(settings).tenants
-        await admin.ensure(topics.catalogue(tenants, settings.partitions), settings.broker.servers, {})
-        meter = Meter(rig.bootstrap, settings.partitions)
+    async with rigged(email=email > 0) as (rig, settings, meter):
         feed = Feed(rig.bootstrap, meter, Requests(secrets.token_hex(4), users, email))
-        for each in (meter, feed):
-            await each.start()
-            running.push_async_callback(each.stop)
-        bench = Bench(rig, feed, meter, seconds, workers)
-        result = await bench.run(tenants, settings.partitions, bare=not email, profile=profile)
+        await feed.start()
+        try:
+            bench = Bench(rig, feed, meter, seconds, workers)
+            result = await bench.run(load_catalogue(settings).tenants, settings.partitions, bare=not email, profile=profile)
+        finally:
+            await feed.stop()
     return result.report() | {"workers": workers, "seconds": seconds, "users": users, "email": email}
 
 

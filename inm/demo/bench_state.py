@@ -1,31 +1,22 @@
 """``inm bench-state``."""
 
 import asyncio
-import json
 import secrets
-import signal
 import sys
 from collections.abc import Awaitable
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
-from inm import topics
 from inm.demo.bench_disk import Held, held
 from inm.demo.bench_feed import Requests
 from inm.demo.bench_fill import Fill
-from inm.demo.bench_meter import Meter, cpu, peak_mb, rss_mb
+from inm.demo.bench_meter import cpu, peak_mb, rss_mb
 from inm.demo.bench_rig import Rig
+from inm.demo.bench_run import conclude, rigged, talk
 from inm.demo.bench_trials import REST, TRIALS, Trials
-from inm.documents import load_catalogue
-from inm.settings import load
-from inm.streaming import admin
-
-talk = Console(stderr=True)
 
 
 @click.command("bench-state")
@@ -40,39 +31,25 @@ def command(users: int, journeys: int, names: tuple[str, ...], file: Path | None
     worker's start, or from the signal to the other one, until it has all partitions and until one more notification in each of
     them is submitted. Rows are counted on the disk afterwards. Exit code 1 if any is missing or too many.
     """
-    try:
-        report = asyncio.run(_main(users, journeys, names or tuple(TRIALS)))
-    except RuntimeError as error:
-        raise click.ClickException(str(error)) from error
-    except asyncio.CancelledError:
-        raise click.Abort from None
-    talk.print(_table(report))
-    text = json.dumps(report, indent=2)
-    click.echo(text)
-    if file:
-        file.write_text(text + "\n", encoding="utf-8")
+    report = conclude(_main(users, journeys, names or tuple(TRIALS)), _table, file)
     sys.exit(1 if any(any(found["missing"].values()) for found in (report["fill"], *report["trials"].values())) else 0)
 
 
 async def _main(users: int, journeys: int, names: tuple[str, ...]) -> dict[str, Any]:
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with AsyncExitStack() as running:
-        talk.print("starting Kafka and the SMSC …")
-        rig = Rig()
-        await running.enter_async_context(rig)
-        await rig.start_providers(receipts=False)
-        settings = load(rig.environment())
-        await admin.ensure(topics.catalogue(load_catalogue(settings).tenants, settings.partitions), settings.broker.servers, {})
-        meter = Meter(rig.bootstrap, settings.partitions)
+    async with rigged(receipts=False) as (rig, settings, meter):
         fill = Fill(rig.bootstrap, meter, Requests(secrets.token_hex(4), users), users, settings.partitions)
-        for each in (meter, fill):
-            await each.start()
-            running.push_async_callback(each.stop)
-        filled = await _fill(rig, fill, journeys)
-        trials = Trials(rig, fill, settings.partitions)
-        return {"users": users, "journeys": journeys, "fill": filled, "trials": {name: await _try(name, trials, fill) for name in names}}
+        await fill.start()
+        try:
+            filled = await _fill(rig, fill, journeys)
+            trials = Trials(rig, fill, settings.partitions)
+            return {
+                "users": users,
+                "journeys": journeys,
+                "fill": filled,
+                "trials": {name: await _try(name, trials, fill) for name in names},
+            }
+        finally:
+            await fill.stop()
 
 
 async def _fill(rig: Rig, fill: Fill, journeys: int) -> dict[str, Any]:

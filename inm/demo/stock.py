@@ -12,8 +12,7 @@ choice it takes the one that loses less:
 - a timer has no partition, so it may not write tables: the leader's timer sends a record to each partition of ``inm.ticks``;
 - session time-out, heartbeat, static member id and commit interval are ours.
 
-What has no counterpart is left out: recall of what a dead worker emitted, leases, watchdogs. The API answers for rows of its own
-worker alone.
+What has no counterpart is left out: recall of what a dead worker emitted, leases, watchdogs. The API answers for its own worker.
 """
 
 import asyncio
@@ -37,6 +36,7 @@ from inm.streaming import admin
 from inm.streaming import app as layer
 from inm.streaming.chunks import Chunk, Record, now_ms
 from inm.streaming.emitter import Emitter
+from inm.streaming.restore import new_consumer
 from inm.streaming.stage import BatchHandler, Handler, Output, Turn, decide
 from inm.streaming.tables import Table
 
@@ -287,7 +287,7 @@ class StockApp(faust.App):
         raise MisconfiguredError([f"these tenants' requests are taken from the next start on: {', '.join(names)}"])
 
     def new_consumer(self) -> AIOKafkaConsumer:
-        return layer.new_consumer(self.brokers, self.client)
+        return new_consumer(self.brokers, self.client)
 
     def every_tick(self, stage: StockStage, decide: layer.Tick, table: Table | None = None) -> None:
         """A table with a topic of its own gets none: what has ended stays in it, and is read as ended."""

@@ -15,6 +15,7 @@ from inm.core.apikeys import ApiKey
 from inm.intake import body, openapi, problems, submission
 from inm.intake.keys import idempotency_key, key_of
 from inm.intake.ledger import Ledger
+from inm.intake.mailbox import Mailbox
 from inm.intake.problems import Handler, Problem
 from inm.intake.reference import KeyHandler, Reference
 from inm.intake.submission import Item
@@ -25,10 +26,6 @@ from inm.streaming.chunks import now_ms
 if TYPE_CHECKING:
     from inm.app import Inm
 
-ACK_TIMEOUT = 5.0
-"""Seconds until a sender is told that Kafka does not take his requests. They may still arrive; the same key makes them one."""
-MAX_UNACKED = 64 * 1024 * 1024
-"""Bytes that may wait for Kafka: what comes while it is down must not fill the memory of the worker."""
 METHODS = (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_DELETE)
 """Those that metrics tell apart."""
 MAX_LOOKUPS = 1000
@@ -47,8 +44,8 @@ class Rest:
         self._app = app
         self._ledger = Ledger(app)
         self._reference = Reference(app)
-        self._users = Users(app)
-        self._unacked = 0
+        self._mailbox = Mailbox(app.emitter)
+        self._users = Users(app, self._mailbox)
 
     def install(self, web_app: web.Application) -> None:
         """Put middlewares and routes into an application that has not started."""
@@ -126,22 +123,9 @@ class Rest:
         return len(known) == len(asked)
 
     async def _produce(self, tenant: str, items: list[Item]) -> None:
-        """Returns when the broker has everything; a :class:`Problem` if it has not in time."""
-        size = sum(len(item.record) for item in items)
-        down = Problem("unavailable", "The requests could not be stored in time.", headers={"Retry-After": "5"})
-        if self._unacked + size > MAX_UNACKED:
-            raise down
-        topic, partitions, emit = topics.requests(tenant), self._app.partitions, self._app.emitter.emit
-        batches = {emit(topic, topics.partition_of_key(item.identity, partitions), item.identity.encode(), item.record) for item in items}
-        acked = asyncio.gather(*(batch.acked for batch in batches), return_exceptions=True)
-        self._unacked += size
-        acked.add_done_callback(lambda _: self._settled(size))
-        done, _ = await asyncio.wait((acked,), timeout=ACK_TIMEOUT)
-        if not done or any(isinstance(result, BaseException) for result in acked.result()):
-            raise down
-
-    def _settled(self, size: int) -> None:
-        self._unacked -= size
+        topic, partitions = topics.requests(tenant), self._app.partitions
+        place = partial(topics.partition_of_key, partitions=partitions)
+        await self._mailbox.put((topic, place(item.identity), item.identity.encode(), item.record) for item in items)
 
 
 def _document(content: dict[str, Any], content_type: str = "application/json") -> Handler:

@@ -1,6 +1,5 @@
 """The users of a tenant over REST: what INM knows of one, telling it more, and having it forgotten."""
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -11,6 +10,7 @@ from inm import topics
 from inm.core import marks
 from inm.core.users import Invalidate, Member, Upsert, UserData, UserKey, UserRecord
 from inm.intake import body, peers
+from inm.intake.mailbox import Mailbox
 from inm.intake.problems import Problem
 from inm.streaming.chunks import now_ms
 from inm.tables import users
@@ -18,8 +18,6 @@ from inm.tables import users
 if TYPE_CHECKING:
     from inm.app import Inm
 
-ACK_TIMEOUT = 5.0
-"""Seconds until a sender is told that Kafka does not take it."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -53,8 +51,9 @@ class Some(Struct, frozen=True, forbid_unknown_fields=True):
 class Users:
     """The handlers, over the application they belong to."""
 
-    def __init__(self, app: "Inm") -> None:
+    def __init__(self, app: "Inm", mailbox: Mailbox) -> None:
         self._app = app
+        self._mailbox = mailbox
 
     async def get(self, request: web.Request, tenant: str) -> web.Response:
         """What is known of a user, from whichever worker has the row."""
@@ -96,10 +95,7 @@ class Users:
         return await self._tell(tenant, Invalidate(tenant=tenant, where=some.where))
 
     async def _tell(self, key: str, item: UserRecord) -> web.Response:
-        batch = self._app.emitter.emit(topics.USERS, topics.partition_of_key(key, self._app.partitions), key.encode(), _encode(item))
-        done, _ = await asyncio.wait((batch.acked,), timeout=ACK_TIMEOUT)
-        if not done or batch.acked.exception():
-            raise Problem("unavailable", "It could not be stored in time.", headers={"Retry-After": "5"})
+        await self._mailbox.put([(topics.USERS, topics.partition_of_key(key, self._app.partitions), key.encode(), _encode(item))])
         return web.Response(status=202)
 
 

@@ -17,6 +17,7 @@ from inm.streaming.assignment import Assignments
 from inm.streaming.chunks import Chunk, now_ms
 from inm.streaming.consumer import Consumer
 from inm.streaming.emitter import MAX_BATCH, Emitter
+from inm.streaming.restore import new_consumer
 from inm.streaming.stage import Output, Stage
 from inm.streaming.tables import Table
 from inm.streaming.transport import Producer, Transport
@@ -71,17 +72,6 @@ def kafka_options(brokers: Sequence[str], client: Mapping[str, Any], worker: str
         "consumer_auto_offset_reset": "earliest",
         "consumer_group_instance_id": worker,
     }
-
-
-def new_consumer(brokers: Sequence[str], client: Mapping[str, Any]) -> AIOKafkaConsumer:
-    """A consumer without a group."""
-    return AIOKafkaConsumer(
-        bootstrap_servers=list(brokers),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=1 << 20,
-        **client,
-    )
 
 
 class StreamingApp(faust.App):

@@ -6,7 +6,7 @@ for a complete one; this reads with a consumer of its own and is done when the p
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -36,6 +36,17 @@ def outdated(database: Database, begin: int, end: int, now: int) -> str | None:
     if abs(now - database.known_at) > LONGEST_AWAY:
         return f"is {abs(now - database.known_at) / 3_600_000:.1f} h old: deletions since then may be forgotten"
     return None
+
+
+def new_consumer(brokers: Sequence[str], client: Mapping[str, Any]) -> AIOKafkaConsumer:
+    """A consumer without a group. ``brokers`` are host:port; ``client`` are aiokafka's security options."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=list(brokers),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=1 << 20,
+        **client,
+    )
 
 
 async def restore(databases: Mapping[TopicPartition, Database], new_consumer: Callable[[], AIOKafkaConsumer], now: int) -> int:

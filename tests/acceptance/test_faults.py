@@ -57,7 +57,8 @@ async def test_what_the_broker_refuses_is_buried_and_can_be_sent_back(names: lis
     assert balanced(found), json.dumps(found, indent=2)
     assert found["exits"] == []
     assert ordeal.run.dead
-    assert {letter.rpartition(": ")[0] for letter in ordeal.run.dead} == {"emitter: output-refused"}
+    # a kill before leaves receipts, for what nobody lived to write down, that come as letters two minutes later
+    assert {letter.rpartition(": ")[0] for letter in ordeal.run.dead} - {"receipts: unknown-receipt"} == {"emitter: output-refused"}
 
 
 async def test_a_refused_row_ends_the_worker_and_loses_nothing(battered: Installation) -> None:

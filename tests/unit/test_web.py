@@ -21,7 +21,7 @@ from inm import metrics
 from inm.core import apikeys, journey
 from inm.core.decide import Refusal
 from inm.core.records import Notification
-from inm.intake import openapi, rest
+from inm.intake import mailbox, openapi
 from inm.intake.body import MAX_BODY
 from inm.intake.problems import KINDS
 from inm.intake.rest import Rest
@@ -201,7 +201,7 @@ async def test_a_body_has_a_limit_also_when_it_is_compressed(client: CLIENT) -> 
 async def test_a_broker_that_is_down_is_told_with_a_time_to_come_back(
     client: CLIENT, app: App, answer: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rest, "ACK_TIMEOUT", 0.05)
+    monkeypatch.setattr(mailbox, "ACK_TIMEOUT", 0.05)
     app.emitter.answer = answer
     refusal = await post(client)
     await problem(refusal, "unavailable")
@@ -209,8 +209,8 @@ async def test_a_broker_that_is_down_is_told_with_a_time_to_come_back(
 
 
 async def test_what_waits_for_the_broker_is_bounded(client: CLIENT, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest, "ACK_TIMEOUT", 0.01)
-    monkeypatch.setattr(rest, "MAX_UNACKED", 1000)
+    monkeypatch.setattr(mailbox, "ACK_TIMEOUT", 0.01)
+    monkeypatch.setattr(mailbox, "MAX_UNACKED", 1000)
     app.emitter.answer = None
     for _ in range(20):
         await problem(await post(client), "unavailable")
@@ -218,7 +218,7 @@ async def test_what_waits_for_the_broker_is_bounded(client: CLIENT, app: App, mo
 
 
 async def test_requests_go_on_when_the_broker_is_back(client: CLIENT, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest, "MAX_UNACKED", 1000)
+    monkeypatch.setattr(mailbox, "MAX_UNACKED", 1000)
     app.emitter.answer = ConnectionError("down")
     for _ in range(20):
         await problem(await post(client), "unavailable")
