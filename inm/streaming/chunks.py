@@ -61,6 +61,11 @@ class AckQueue:
             raise ValueError(f"{chunk.tp}: offset {chunk.first} was fetched twice")
         self._chunks.append(chunk)
 
+    def skip(self, position: int) -> None:
+        """What is read next is at ``position``: before it is nothing to process but what was added."""
+        if not self._chunks and position > (self._finished or self.committed or 0):
+            self._finished = position
+
     def committable(self) -> int | None:
         """The offset to commit now, or None if nothing has finished since the last commit."""
         while self._chunks and self._chunks[0].done:

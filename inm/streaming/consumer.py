@@ -82,6 +82,14 @@ class Consumer(driver.Consumer):
                     self._hand_over(TP(*tp), records, generation)
                 else:
                     await self._rewind(tp, records[0].offset)
+            if self.replaying or not fetched:
+                self._skip(wanted.difference(fetched), generation)
+
+    def _skip(self, silent: set[TP], generation: int) -> None:
+        """Step over what is at the end of a partition and no record: marks of transactions, and what they took back."""
+        for tp in silent:
+            if self._may_begin(tp, generation):
+                self.acks[tp].skip(self.thread.reads_next(tp))
 
     def _may_begin(self, tp: TP, generation: int) -> bool:
         return self.flow_active and self.app.consumer_generation_id == generation and tp in self.acks

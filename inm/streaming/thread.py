@@ -76,9 +76,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def lags(self, tp: TP) -> bool:
         """Whether the broker has records beyond what was read, up to the first open transaction. False while that is not known."""
-        assignment = self._ensure_consumer()._subscription.subscription.assignment
-        state = assignment.state_value(TopicPartition(*tp)) if assignment else None
+        state = self._state(tp)
         return bool(state and state.has_valid_position and state.lso is not None and state.position < state.lso)
+
+    def reads_next(self, tp: TP) -> int:
+        """The offset that is read next; 0 while that is not known."""
+        state = self._state(tp)
+        return int(state.position) if state and state.has_valid_position else 0
+
+    def _state(self, tp: TP) -> Any:
+        assignment = self._ensure_consumer()._subscription.subscription.assignment
+        return assignment.state_value(TopicPartition(*tp)) if assignment else None
 
     async def listen(self, topics: Iterable[str]) -> None:
         """Take part in further topics, which exist: the group rebalances, as it does for any other reason.

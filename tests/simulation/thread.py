@@ -42,6 +42,9 @@ class Thread(ConsumerThread):
     def lags(self, tp: TP) -> bool:
         return tp in self._worker.consumer.unread
 
+    def reads_next(self, tp: TP) -> int:
+        return self._worker.consumer.positions.get(tp, 0)
+
     def seek(self, tp: TP, offset: int) -> None:
         self._worker.consumer.move(tp, offset)
 

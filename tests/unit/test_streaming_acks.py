@@ -57,6 +57,19 @@ def test_a_commit_is_asked_for_once() -> None:
     assert queue.committable() is None
 
 
+def test_what_is_no_record_is_stepped_over_when_all_before_it_is_finished() -> None:
+    queue = AckQueue(committed=5, suspect_until=9)
+    queue.add(last := chunk(5, 6))
+    queue.skip(9)
+    assert queue.committable() is None
+    last.done = True
+    assert (queue.committable(), queue.replaying) == (7, True)
+    queue.skip(9)
+    assert (queue.committable(), queue.replaying) == (9, False)
+    queue.skip(8)  # the position was sought back
+    assert queue.committable() == 9
+
+
 def test_a_failed_commit_is_asked_for_again() -> None:
     queue = AckQueue(committed=0)
     first = chunk(0)
