@@ -26,6 +26,7 @@ COMMANDS = {
     "chaos": ("inm.demo.chaos", "Break things while traffic runs, and compare what went in with what came out."),
     "demo": ("inm.demo.command", "Run everything on this machine: Kafka, simulated providers, a worker and traffic."),
     "bench": ("inm.demo.bench", "Measure throughput, CPU and latency on this machine, beside a bare pipe."),
+    "bench-decide": ("inm.demo.bench_decide", "Measure what a decision costs, by rules and user data."),
     "bench-state": ("inm.demo.bench_state", "Fill the tables, and measure how a worker comes back with them."),
 }
 

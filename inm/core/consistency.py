@@ -3,7 +3,6 @@
 import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
-from itertools import chain
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -114,6 +113,7 @@ class _Check:
 
     def warnings(self) -> Iterator[tuple[str, str]]:
         """By path: what can be, but will hardly do what is meant. Only where there are no faults."""
+        yield from ((path, warning) for path, template in self.versions.items() for warning in _toneless(template))
         for path, scenario in self.parts.of(Scenario).items():
             names = _templates(scenario)
             if path in self.looked_at:
@@ -129,8 +129,16 @@ class _Check:
         """Fields that a template needs, though no request of the scenario is bound to bring them."""
         declared = [*self.book.request.fields.items(), *self.book.user.fields.items()]
         bound_to = {*scenario.requires, *(name for name, field in declared if field.required or field.default is not None)}
-        for name in sorted(template.needed - bound_to) if self.book.request.declared else ():
+        missing = template.needed - bound_to if self.book.request.declared else frozenset()
+        for name in sorted(missing and missing - self._ensured(scenario, template.name)):
             yield f"scenario {scenario.name}: template {template.name} needs {name}, which no request must bring: name it in requires"
+
+    def _ensured(self, scenario: Scenario, template: str) -> frozenset[str]:
+        """Fields that are there whenever the scenario uses a template, by the conditions of the rules that name it."""
+        if any(step.template == template for step in scenario.plan):
+            return frozenset()
+        rules = self.book.scenarios[scenario.name].rules
+        return frozenset.intersection(*(rules.ensured(index) for index, rule in enumerate(scenario.rules) if template in _named(rule)))
 
     def _tenant(self, tenant: Tenant) -> Iterator[Fault]:
         try:
@@ -216,8 +224,18 @@ def _few(known: Mapping[str, object], *channels: str) -> str:
 
 def _templates(scenario: Scenario) -> set[str]:
     """Those that it may use."""
-    steps = chain(scenario.plan, *(rule.plan or () for rule in scenario.rules))
-    return {step.template for step in steps} | {rule.template for rule in scenario.rules if rule.template}
+    return {step.template for step in scenario.plan}.union(*map(_named, scenario.rules))
+
+
+def _named(rule: Rule) -> set[str]:
+    """Those that a rule names."""
+    return {step.template for step in rule.plan or ()} | ({rule.template} if rule.template else set())
+
+
+def _toneless(template: Template) -> Iterator[str]:
+    """Languages that are there in tones of voice only."""
+    for language in sorted({key.partition("/")[0] for key in template.keys} - {*template.keys}):
+        yield f"variant {language} is missing: who wants no tone of voice that is there gets another language"
 
 
 def _sender(sender: Sender) -> Iterator[Fault]:

@@ -19,7 +19,19 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _LOOPS = frozenset({"all", "exists", "exists_one", "map", "filter"})
+_CALENDAR = re.compile(r"get(?:FullYear|Month|Date|DayOf\w+|Hours|Minutes|Seconds|Milliseconds)")
+"""What a time is asked for, in a time zone."""
 _ERROR = re.compile(r"ERROR: [^:]*:(-?\d+):(-?\d+): ([^\n]*)")
+_OVERLOAD = re.compile(r"no matching overload for '@?_?([^_']+)_?' applied to '\((.*)\)'")
+_KINDS = {
+    "double": "a decimal",
+    "int": "a whole number",
+    "string": "a text",
+    "bool": "true or false",
+    "google.protobuf.Timestamp": "a time",
+    "google.protobuf.Duration": "a span of time",
+}
+"""CEL's types, in our words."""
 _UNDECLARED = re.compile(r"undeclared reference to '(?:has\.)?([^']*)'")
 
 
@@ -52,6 +64,17 @@ class Source:
     def conjuncts(self) -> frozenset[str]:
         """The conditions that must all hold, without their outer brackets."""
         return frozenset(_conjuncts(self.words))
+
+    @property
+    def constants(self) -> list[str]:
+        """Calls with a fixed text, as ``timestamp("…")`` and ``….getHours("Rome")``: CEL looks at the text only when it evaluates them."""
+        found = []
+        for name, opened, text, closed in zip(self.words, self.words[1:], self.words[2:], self.words[3:], strict=False):
+            function = name.rpartition(".")[2]
+            if (opened, closed) == ("(", ")") and text[0] in "\"'":
+                found += [f"{function}({text})"] if name in ("timestamp", "duration") else []
+                found += [f"timestamp(0).{function}({text})"] if _CALENDAR.fullmatch(function) else []
+        return found
 
     @property
     def loops(self) -> int:
@@ -115,5 +138,14 @@ def told(message: str, pointer: str, variables: Collection[str]) -> Iterator[Fau
             allowed = ", ".join(sorted(other for other in variables if other.startswith(kind))) or ", ".join(variables)
             yield Fault(pointer, f"{place}no such field or function", name[:60], allowed[:1000])
         else:
-            hint = "; a decimal is compared with a decimal: 5.0" if "double" in text and "int" in text else ""
-            yield Fault(pointer, f"{place}{text[:300]}{hint}")
+            yield Fault(pointer, f"{place}{text[:300]}{_hint(text)}")
+
+
+def _hint(text: str) -> str:
+    """What an error that speaks as a programmer does means to an editor."""
+    overload = _OVERLOAD.search(text)
+    if overload is None:
+        return "; values are compared by ==, conditions joined by && and ||" if "Syntax error" in text else ""
+    kinds = [_KINDS.get(kind, kind) for kind in overload[2].split(", ")]
+    mend = "; a decimal is compared with a decimal: 5.0" if {*kinds} == {"a decimal", "a whole number"} else ""
+    return f": {overload[1]} does not go with {' and '.join(kinds)}{mend}"

@@ -1,6 +1,9 @@
-"""Languages: the order of fall-back, and how numbers, money and dates are written in each."""
+"""Languages: the order of fall-back, and how numbers, money, dates and counted nouns are written in each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+# ruff: noqa: RUF001, RUF002 - Russian letters are meant
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -60,15 +63,50 @@ class Fallback:
                 return
 
 
+def _one_or_more(count: Decimal) -> int:
+    return int(count != 1)
+
+
+def _russian_form(count: Decimal) -> int:
+    if count != int(count):
+        return 1
+    tens, ones = int(count) % 100 // 10, int(count) % 10
+    return 2 if tens == 1 or ones == 0 or ones > 4 else int(ones > 1)
+
+
+def _as_it_is(word: str, _number: int, _ordinal: bool) -> str:
+    return f"{word} "
+
+
+def _italian(word: str, number: int, ordinal: bool) -> str:
+    """``il``, ``del``, ``al``, ``dal`` lose their vowel before ``otto…``, ``undici`` and ``uno``, not before ``primo``."""
+    digits = str(number)
+    vowel = digits[0] == "8" or number == 11 or 11_000 <= number < 12_000 or (number == 1 and not ordinal)
+    elided = {"il": "l'", "Il": "L'"}.get(word, f"{word}l'")
+    return elided if vowel and word[-1:] == "l" else f"{word} "
+
+
+def _russian(word: str, number: int, ordinal: bool) -> str:
+    """``с`` and ``к`` gain a vowel before ``второго``, ``второму``."""
+    return f"{word}о " if word.lower() in ("с", "к") and ordinal and number == 2 else f"{word} "
+
+
 @dataclass(frozen=True)
 class Style:
-    """How a language writes numbers and dates. ``money`` and ``date`` are format strings."""
+    """How a language writes numbers, dates and the words around them. ``money`` and ``date`` are format strings.
+
+    ``word`` writes a word before a number, which may be that of a day (``ordinal``).
+    ``form`` says which of a noun's forms goes with a count, by the plural rules of CLDR; ``forms`` shows them.
+    """
 
     thousands: str
     decimal: str
     money: str
     date: str
     months: tuple[str, ...]
+    word: Callable[[str, int, bool], str] = _as_it_is
+    form: Callable[[Decimal], int] = _one_or_more
+    forms: tuple[str, ...] = ("1 day", "2 days")
 
 
 _EN = "January February March April May June July August September October November December"
@@ -77,9 +115,29 @@ _RU = "января февраля марта апреля мая июня ию�
 _ENGLISH = Style(",", ".", "{symbol}{number}", "{day} {month} {year}", tuple(_EN.split()))
 STYLES = {
     "en": _ENGLISH,
-    "it": Style(".", ",", "{number} {symbol}", "{day} {month} {year}", tuple(_IT.split())),
-    "ru": Style("\u00a0", ",", "{number} {symbol}", "{day} {month} {year}", tuple(_RU.split())),
+    "it": Style(
+        ".",
+        ",",
+        "{number} {symbol}",
+        "{day} {month} {year}",
+        tuple(_IT.split()),
+        word=_italian,
+        forms=("1 giorno", "2 giorni"),
+    ),
+    "ru": Style(
+        "\u00a0",
+        ",",
+        "{number} {symbol}",
+        "{day} {month} {year}",
+        tuple(_RU.split()),
+        word=_russian,
+        form=_russian_form,
+        forms=("1 день", "2 дня", "5 дней"),
+    ),
 }
+_LEADING = re.compile(r"[0-9][0-9.,\u00a0]*")
+_ORDINAL = re.compile(r"[^\W\d_]{3}")
+"""A month behind a number."""
 SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "RUB": "₽"}
 
 
@@ -88,27 +146,61 @@ def style(language: str) -> Style:
     return STYLES.get(language.partition("-")[0], _ENGLISH)
 
 
-def number(style: Style, value: Any, digits: int = 0) -> str:
-    """``1234.5`` as ``1.234,50``. ``ValueError`` for what is no number, or is beyond 10^15 or nine digits."""
+def _exact(value: Any) -> Decimal:
+    """``ValueError`` for what is no number, or is beyond 10^15."""
     try:
         exact = Decimal(str(value)) if not isinstance(value, bool) else Decimal("NaN")
     except InvalidOperation:
         exact = Decimal("NaN")
-    if not (exact.is_finite() and abs(exact) < LARGEST and 0 <= digits <= 9):
+    if not (exact.is_finite() and abs(exact) < LARGEST):
         raise ValueError(f"{str(value)[:40]!r} is no number that can be shown")
-    return f"{exact:,.{digits}f}".translate({ord(","): style.thousands, ord("."): style.decimal})
+    return exact
+
+
+def number(style: Style, value: Any, digits: int = 0) -> str:
+    """``1234.5`` as ``1.234,50``. ``ValueError`` for what is no number, or is beyond 10^15 or nine digits."""
+    if not 0 <= digits <= 9:
+        raise ValueError(f"{digits!r} digits cannot be shown")
+    return f"{_exact(value):,.{digits}f}".translate({ord(","): style.thousands, ord("."): style.decimal})
+
+
+def plural(style: Style, value: Any, *forms: str) -> str:
+    """The form of a noun that goes with a number, without the number: ``день``, ``дня`` or ``дней``. ``ValueError`` as :func:`number`."""
+    return forms[style.form(abs(_exact(value)))]
 
 
 def money(style: Style, value: Any, currency: str = "EUR") -> str:
     """An amount with two decimals and the currency's symbol, or its ISO 4217 code and a space."""
     symbol = SYMBOLS.get(currency) or (f"{currency} " if style is _ENGLISH else currency)
-    return style.money.format(number=number(style, value, 2), symbol=symbol)
+    amount = number(style, value, 2)
+    return "-" * amount.startswith("-") + style.money.format(number=amount.removeprefix("-"), symbol=symbol)
 
 
 def day(style: Style, value: Any) -> str:
     """``2026-11-24`` or an ISO 8601 time as ``24 novembre 2026``. ``ValueError`` for anything else."""
     moment = date.fromisoformat(str(value)[:10])
     return style.date.format(day=moment.day, month=style.months[moment.month - 1], year=moment.year)
+
+
+def day_and_month(style: Style, value: Any) -> str:
+    """The same as ``24 novembre``. ``ValueError`` as :func:`day`."""
+    moment = date.fromisoformat(str(value)[:10])
+    return f"{moment.day} {style.months[moment.month - 1]}"
+
+
+def after(style: Style, value: Any, word: str) -> str:
+    """A number or date as it is written, behind a word that changes with it: ``dal 7 maggio``, ``dall'8 maggio``.
+
+    ``TypeError`` for what is neither a text nor a number.
+    """
+    text = str(value)
+    if not isinstance(value, str | int | float | Decimal):
+        raise TypeError(f"{text[:40]!r} is no number or date as it is written")
+    number = _LEADING.match(text)
+    if number is None:
+        return f"{word} {text}"
+    whole = number[0].partition(style.decimal)[0].replace(style.thousands, "")
+    return style.word(word, int(re.sub(r"\D", "", whole)), bool(_ORDINAL.search(text, number.end()))) + text
 
 
 def clock(_style: Style, value: Any) -> str:

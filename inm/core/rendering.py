@@ -76,6 +76,7 @@ class Compiled:
         try:
             tree = environment.parse(source)
             _confine(tree)
+            _check_plurals(tree, languages.style(language))
             self.variables = frozenset(meta.find_undeclared_variables(tree))
             self.needed = self.variables - _guarded(tree)
             code = environment.compile(tree)
@@ -134,6 +135,13 @@ def _confine(tree: nodes.Template) -> None:
     for item in list(tree.find_all(nodes.Getitem)):
         if isinstance(item.arg, nodes.Slice):
             item.node = _filtered(item.node, _SPENT)
+
+
+def _check_plurals(tree: nodes.Template, style: languages.Style) -> None:
+    """A noun has a form too little or too much: it would be seen only with the number that wants it."""
+    for node in tree.find_all(nodes.Filter):
+        if node.name == "plural" and (len(node.args) != len(style.forms) or node.kwargs or node.dyn_args):
+            raise TemplateSyntaxError(f"plural takes {len(style.forms)} words here, as of {', '.join(style.forms)}", node.lineno)
 
 
 def _filtered(node: nodes.Node, name: str, *args: nodes.Expr) -> nodes.Filter:
@@ -253,7 +261,8 @@ def _environment(language: str, html: bool) -> _Sandbox:
     environment = _Sandbox(undefined=StrictUndefined, autoescape=html, finalize=_printable, trim_blocks=True, lstrip_blocks=True)
     style = languages.style(language)
     formats: dict[str, Callable[..., str]] = {"number": languages.number, "money": languages.money}
-    formats |= {"date": languages.day, "time": languages.clock}
+    formats |= {"date": languages.day, "day": languages.day_and_month, "time": languages.clock}
+    formats |= {"plural": languages.plural, "after": languages.after}
     environment.globals.clear()
     environment.filters = {name: FILTERS[name] if name in _CHEAP else _charged(FILTERS[name]) for name in ALLOWED_FILTERS}
     environment.filters |= {name: _charged(partial(function, style)) for name, function in formats.items()}

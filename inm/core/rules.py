@@ -38,6 +38,7 @@ _TYPES: dict[FieldType, tuple[cel.Type, Any]] = {
 """The CEL type of each type of field, and the value that stands in for one that is not there."""
 _CODE = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 """Around the sentences of CEL's errors."""
+_CONSTANT = 'timestamp("2026-12-01T00:00:00Z"), duration("72h"), a time zone as "Europe/Rome"'
 _GENERAL = {"tenant.name": cel.Type.STRING, "now": cel.Type.TIMESTAMP}
 
 
@@ -83,6 +84,12 @@ class Rules:
         self._now = "now" in reads
         self._tenant = "tenant.name" in reads
         self._together = self._joined()
+
+    def ensured(self, index: int) -> frozenset[str]:
+        """The names of the fields that are there whenever a rule holds: those that it reads, or asks for by ``has``."""
+        condition = self._conditions[index]
+        asked = {name for name in self._asked if f"has({name})" in (condition.parts or ())}
+        return frozenset(name.partition(".")[2] for name in condition.needs | asked)
 
     def choose(self, request: Mapping[str, Any], user: Mapping[str, Any], tenant: str, now: int) -> Hit:
         """The first rule that holds for values by name (converted, with ``scenario``, ``language``, … among them) at ``now`` (ms)."""
@@ -170,7 +177,15 @@ class _Environment:
             faults = [Fault(pointer, "never holds", shown(source.written))]
         elif "budget" in str(_outcome(program, self.cel.Activation(self.absent))):
             faults = [Fault(pointer, "takes too many rounds", allowed="10 000 rounds of all comprehensions together")]
+        faults += self._failing(source.constants, pointer)
         return faults, None if faults else program
+
+    def _failing(self, constants: Sequence[str], pointer: str) -> Iterator[Fault]:
+        """Those that CEL cannot evaluate, with its sentence."""
+        for text in constants:
+            outcome = _outcome(self.cel.compile(text), self.cel.Activation({}))
+            if isinstance(outcome, str):
+                yield Fault(pointer, outcome, shown(text.removeprefix("timestamp(0).")), _CONSTANT)
 
 
 @lru_cache(64)

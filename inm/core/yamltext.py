@@ -79,10 +79,10 @@ def _value(event: yaml.Event, events: Iterator[yaml.Event], pointer: str, lines:
         while not isinstance(event := next(events), yaml.SequenceEndEvent):
             items.append(_value(event, events, child(pointer, len(items)), lines, depth + 1))
         return items
-    return _mapping(events, pointer, lines, depth)
+    return _mapping(events, pointer, lines, depth, in_braces=bool(event.flow_style))
 
 
-def _mapping(events: Iterator[yaml.Event], pointer: str, lines: dict[str, int], depth: int) -> dict[str, Any]:
+def _mapping(events: Iterator[yaml.Event], pointer: str, lines: dict[str, int], depth: int, *, in_braces: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     while not isinstance(event := next(events), yaml.MappingEndEvent):
         line = _line(event)
@@ -92,7 +92,10 @@ def _mapping(events: Iterator[yaml.Event], pointer: str, lines: dict[str, int], 
             raise YamlError(f"the key {event.value[:60]!r} is there twice", line)
         place = child(pointer, event.value)
         lines[place] = line
-        found[event.value] = _value(next(events), events, place, lines, depth + 1)
+        value = next(events)
+        if in_braces and isinstance(value, yaml.ScalarEvent) and value.implicit[0] and not value.value:
+            raise YamlError(f"{event.value[:60]!r} has no value; between braces a text with a comma is written in quotes", line)
+        found[event.value] = _value(value, events, place, lines, depth + 1)
     return found
 
 

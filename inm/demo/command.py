@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from inm.demo import examples
 from inm.demo.installation import Installation
 from inm.demo.run import Run
 from inm.demo.smsc import Behaviour
@@ -79,7 +80,9 @@ async def _main(
         for number in range(1, workers + 1):
             talk.print(f"starting worker-{number} …")
             await installation.start_worker(f"worker-{number}")
-        run = Run(installation, secrets.token_hex(4), seed)
+        talk.print("applying config/examples …")
+        await examples.apply(installation)
+        run = examples.MixedRun(installation, secrets.token_hex(4), seed)
         await run.start()
         try:
             return await (_once if once else _stay)(installation, run, stopped, Plan(**plan))

@@ -29,6 +29,8 @@ class Chunk:
     size: int = 0
     begun_at: int | None = None
     """When a stage began with it (ms); nothing it causes is older."""
+    worked_since: float | None = None
+    """The same by the monotonic clock (s)."""
     done: bool = False
 
     @property
@@ -81,6 +83,11 @@ class AckQueue:
     def started(self) -> bool:
         """Whether a stage is still at work on any of them."""
         return any(chunk.begun_at is not None and not chunk.done for chunk in self._chunks)
+
+    @property
+    def worked_since(self) -> float | None:
+        """Since when a stage has been at the first chunk, for which all others wait; None if it is not at it."""
+        return self._chunks[0].worked_since if self._chunks and not self._chunks[0].done else None
 
     def begun_since(self, now: int) -> int:
         """The time (ms) before which nothing was caused by a chunk that is not committed yet."""

@@ -183,15 +183,20 @@ class Consumer(driver.Consumer):
             log.warning("commit of %d partitions failed: %r", len(offsets), error)
             return False
         for tp, (at, _) in offsets.items():
-            if tp in self.acks:
+            if tp in self.acks and self.acks[tp].committed != at:
                 self.acks[tp].committed = at
-        self.progressed_at = monotonic()
+                self.progressed_at = monotonic()
         return True
 
     @property
     def pending(self) -> int:
         """Chunks fetched and not yet committed."""
         return sum(queue.pending for queue in self.acks.values())
+
+    @property
+    def worked_since(self) -> float | None:
+        """Since when (monotonic) the chunk has been under way that holds up its partition longest."""
+        return min((since for queue in self.acks.values() if (since := queue.worked_since) is not None), default=None)
 
     @property
     def lease(self) -> bool:

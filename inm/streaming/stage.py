@@ -9,6 +9,7 @@ import logging
 import traceback
 from collections.abc import AsyncIterable, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from time import monotonic
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -185,7 +186,7 @@ class Stage:
     def _begin(self, chunk: Chunk) -> bool:
         if self._is_current(chunk):
             self._records.inc(len(chunk.records))
-            chunk.begun_at = now_ms()
+            chunk.begun_at, chunk.worked_since = now_ms(), monotonic()
         return chunk.begun_at is not None
 
     async def _handle(self, chunk: Chunk, handler: BatchHandler) -> None:

@@ -14,6 +14,8 @@ log = logging.getLogger("inm.watchdog")
 
 STALL_LIMIT = 60.0
 """Seconds with chunks pending and no commit, or with records to read and none read (faust-streaming #596, #175, #640)."""
+CHUNK_LIMIT = 300.0
+"""Seconds a stage may take for one chunk: only what is never going to end takes that long, and its partition stands still meanwhile."""
 STOP_LIMIT = 25.0
 """Seconds a stop may take: a SIGTERM while joining a group hung Faust for good."""
 BLOCKED = 1.0
@@ -34,7 +36,9 @@ class Vitals:
     pending: int = 0
     """Chunks fetched and not committed."""
     progressed_at: float = 0.0
-    """The last commit, or the last time that nothing was pending."""
+    """The last commit that got any further, or the last time that nothing was pending."""
+    worked_since: float | None = None
+    """Since when the chunk has been under way that has been longest."""
     lagging: int = 0
     """Partitions that have records, and should be read."""
     read_at: float = 0.0
@@ -50,9 +54,21 @@ def diagnose(vitals: Vitals, now: float) -> tuple[int, str] | None:
         return EXIT_LOOP, f"the event loop has been blocked for {LOOP_LIMIT:.0f} s"
     if vitals.ready and vitals.pending and now - vitals.progressed_at > STALL_LIMIT:
         return EXIT_STALL, f"{vitals.pending} chunks pending and no commit for {STALL_LIMIT:.0f} s"
+    if vitals.ready and vitals.worked_since is not None and now - vitals.worked_since > CHUNK_LIMIT:
+        return EXIT_STALL, f"a chunk has been under way for {CHUNK_LIMIT:.0f} s"
     if vitals.ready and vitals.lagging and now - vitals.read_at > STALL_LIMIT:
         return EXIT_UNREAD, f"{vitals.lagging} partitions have records and none was read for {STALL_LIMIT:.0f} s"
     return None
+
+
+def observe(vitals: Vitals, consumer: Consumer, ready: bool, now: float) -> None:
+    """Take the pulse. What begins after idleness has not been late since the idleness began."""
+    vitals.beaten_at, vitals.ready = now, ready
+    vitals.pending = consumer.pending if ready else 0
+    vitals.lagging = consumer.lagging if ready else 0
+    vitals.worked_since = consumer.worked_since
+    vitals.progressed_at = max(vitals.progressed_at, consumer.progressed_at) if vitals.pending else now
+    vitals.read_at = max(vitals.read_at, consumer.read_at) if vitals.lagging else now
 
 
 class Watchdog:
@@ -94,10 +110,4 @@ class Watchdog:
 
     def _beat(self) -> None:
         """On the event loop: look at what only it may look at."""
-        vitals, consumer, now = self._vitals, self._consumer, monotonic()
-        vitals.beaten_at = now
-        vitals.ready = self._ready()
-        vitals.pending = consumer.pending if vitals.ready else 0
-        vitals.lagging = consumer.lagging if vitals.ready else 0
-        vitals.progressed_at = consumer.progressed_at if vitals.pending else now
-        vitals.read_at = consumer.read_at if vitals.lagging else now
+        observe(self._vitals, self._consumer, self._ready(), monotonic())
