@@ -14,6 +14,11 @@ from inm.sources.breaker import Breaker
 
 log = logging.getLogger("inm.sources")
 
+PATIENCE = 10.0
+"""Seconds a key may wait for a free connection. That the source answers others meanwhile is no failure: a crowd that nobody has asked
+for yet is to be loaded as fast as the source can, and would only come again later. Behind a source that does not answer nobody
+waits as long, since the breaker opens."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -60,18 +65,18 @@ class Loader:
         self._told: str | None = None
 
     async def load(self, kind: Kind, keys: Iterable[str]) -> dict[str, Result]:
-        """What the source says of each key. Takes at most the source's time limit, and never raises for what the source does."""
+        """What the source says of each key. Takes at most :data:`PATIENCE` and its time limit; never raises for what it does."""
         asked = {key: self._want(kind, key) for key in keys}
         self._pump()
         if asked:
-            await asyncio.wait(asked.values(), timeout=self.source.timeout)
-        return {key: result.result() if result.done() else Failed("timeout") for key, result in asked.items()}
+            await asyncio.wait(asked.values())  # not gather, which would take the results of others with it when it is cancelled
+        return {key: result.result() for key, result in asked.items()}
 
     def _want(self, kind: Kind, key: str) -> asyncio.Future[Result]:
         wanted = self._wanted.get((kind, key))
         if wanted is None:
             loop = asyncio.get_running_loop()
-            wanted = _Wanted(kind, key, loop.time() + self.source.timeout, loop.create_future())
+            wanted = _Wanted(kind, key, loop.time() + PATIENCE, loop.create_future())
             self._wanted[kind, key] = wanted
             self._queue[kind].append(wanted)
         return wanted.result

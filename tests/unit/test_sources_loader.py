@@ -11,6 +11,7 @@ from msgspec import structs
 
 from inm.core.sources import Kind, Lookup, Row, Source
 from inm.sources import breaker
+from inm.sources import loader as loader_module
 from inm.sources.base import Client, SourceError
 from inm.sources.breaker import FAILURES, FIRST, LONGEST, Breaker
 from inm.sources.loader import Failed, Found, Loader
@@ -26,6 +27,7 @@ class Fake(Client):
         self.open = asyncio.Event()
         self.open.set()
         self.fails: Exception | None = None
+        self.delay = 0.0
         self.busy = self.busiest = 0
         self.closed = False
 
@@ -35,6 +37,7 @@ class Fake(Client):
         self.busiest = max(self.busiest, self.busy)
         try:
             await self.open.wait()
+            await asyncio.sleep(self.delay)
         finally:
             self.busy -= 1
         if self.fails:
@@ -97,14 +100,23 @@ async def test_nobody_waits_longer_than_the_limit() -> None:
         assert len(fake.calls) <= FAILURES + SOURCE.connections
 
 
-async def test_what_has_waited_too_long_is_not_asked_any_more() -> None:
+async def test_what_has_waited_too_long_is_not_asked_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader_module, "PATIENCE", 0.02)
     async with loading(structs.replace(SOURCE, timeout=0.05, connections=1, batch=1)) as (loader, fake):
         fake.open.clear()
         results = await loader.load("users", ["a", "b", "c"])
         fake.open.set()
         await loader.load("users", ["d"])
         assert ["c"] not in fake.calls
-        assert isinstance(results["c"], Failed)
+        assert results["c"] == Failed("busy")
+
+
+async def test_a_crowd_waits_for_its_turn_while_the_source_answers() -> None:
+    async with loading(structs.replace(SOURCE, timeout=0.2, connections=1, batch=1)) as (loader, fake):
+        fake.delay = 0.01
+        keys = [str(number) for number in range(50)]
+        results = await loader.load("users", keys)
+        assert all(isinstance(result, Found) for result in results.values())
 
 
 @pytest.mark.parametrize("error", [SourceError("refused", "42P01"), RuntimeError("a defect, or a driver's own")])
