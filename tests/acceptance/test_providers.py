@@ -237,4 +237,5 @@ async def test_a_mail_server_that_is_down_costs_its_step_and_delays_no_sms(
         for request_id in mails:
             first, *told = [step for step in asker.story(await asker.end(request_id))[1:] if step[0] != "retried"]
             assert first in [("expired", "expired"), ("failed", "route-down"), ("failed", "route-refused")]
-            assert told == [("step", None), ("submitted", None), ("delivered", None)]
+            # the attempt that stands in retries when its step is over comes to its end after it
+            assert [step for step in told if step != ("expired", "expired")] == [("step", None), ("submitted", None), ("delivered", None)]
