@@ -14,7 +14,7 @@ from inm.sources.breaker import Breaker
 
 log = logging.getLogger("inm.sources")
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds a key may wait for a free connection. That the source answers others meanwhile is no failure: a crowd that nobody has asked
 for yet is to be loaded as fast as the source can, and would only come again later. Behind a source that does not answer nobody
 waits as long, since the breaker opens."""
