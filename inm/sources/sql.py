@@ -1,11 +1,12 @@
-"""SQL databases, by SQLAlchemy: PostgreSQL, SQLite, and with their drivers installed MySQL and Oracle."""
+"""SQL databases, by SQLAlchemy: PostgreSQL, SQLite, and with their drivers installed MySQL, MariaDB and Oracle."""
 
+import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, make_url, text
+from sqlalchemy import URL, bindparam, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncResult, create_async_engine
 
 from inm.core.sources import Kind, Lookup, Row, Source
 from inm.sources.base import MAX_ANSWER, Client, SourceError
@@ -19,6 +20,10 @@ DRIVERS = {
     "oracle": "oracle+oracledb_async",
 }
 """What a URL without a driver means."""
+MYSQL = {"mysql", "mariadb"}
+FOREIGN_LETTERS = {1267, 1270, 1271, 3854}
+"""Errors of MySQL (``ER_CANT_AGGREGATE_2COLLATIONS``, ``_3COLLATIONS``, ``_NCOLLATIONS``, ``ER_CANNOT_CONVERT_STRING``) at an id with
+letters that the character set of the key column has not. Their SQLSTATE is HY000, which says nothing."""
 RECYCLE = 1800
 """Seconds after which a connection is made anew: firewalls forget those that are older and idle."""
 MAX_INTEGER = 2**63
@@ -62,30 +67,38 @@ class SqlClient(Client):
         return {**await self._halves(kind, lookup, keys[:middle]), **await self._halves(kind, lookup, keys[middle:])}
 
     async def _ask(self, kind: Kind, lookup: Lookup, keys: Sequence[Any]) -> Mapping[str, list[Row] | str]:
-        found: dict[str, list[Row] | str] = {}
-        size = 0
         async with self._engine.connect() as connection, connection.stream(self._queries[kind], {"keys": keys}) as result:
-            missing = {lookup.map.key, *lookup.map.places.values()} - set(result.keys())
-            if missing:
-                raise SourceError("refused", f"the query of {kind} has no column {', '.join(sorted(missing))}")
-            async for row in result.mappings():
-                size += sum(len(value) if isinstance(value, str | bytes | list | dict) else 8 for value in row.values())
-                if size > MAX_ANSWER:
-                    raise _TooLargeError
-                rows = found.setdefault(str(row[lookup.map.key]), [])
-                assert isinstance(rows, list)
-                rows.append(dict(row))
-        return found
+            try:
+                return await _rows(kind, lookup, result)
+            except Exception:
+                await connection.invalidate()  # for its next use, MySQL's driver would read all that is left of the answer
+                raise
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+async def _rows(kind: Kind, lookup: Lookup, result: AsyncResult[Any]) -> Mapping[str, list[Row] | str]:
+    missing = {lookup.map.key, *lookup.map.places.values()} - set(result.keys())
+    if missing:
+        raise SourceError("refused", f"the query of {kind} has no column {', '.join(sorted(missing))}")
+    found: dict[str, list[Row] | str] = {}
+    size = 0
+    async for row in result.mappings():
+        size += sum(len(value) if isinstance(value, str | bytes | list | dict) else 8 for value in row.values())
+        if size > MAX_ANSWER:
+            raise _TooLargeError
+        rows = found.setdefault(str(row[lookup.map.key]), [])
+        assert isinstance(rows, list)
+        rows.append(dict(row))
+    return found
 
 
 def _engine(url: str, source: Source) -> AsyncEngine:
     try:
         parsed = make_url(url)
         parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
-        return create_async_engine(
+        engine = create_async_engine(
             parsed,
             pool_size=source.connections,
             max_overflow=0,
@@ -93,11 +106,31 @@ def _engine(url: str, source: Source) -> AsyncEngine:
             pool_recycle=RECYCLE,
             hide_parameters=True,
             execution_options={"postgresql_readonly": True},
+            connect_args=_mysql(parsed) if parsed.get_backend_name() in MYSQL else {},
         )
-    except (ArgumentError, NoSuchModuleError, ImportError, TypeError, ValueError) as error:
+    except (ArgumentError, NoSuchModuleError, ImportError, OSError, TypeError, ValueError) as error:
         # not its words: they may repeat the URL, which has the password
         detail = f"{source.url_env} holds no URL of a database whose driver is installed: {_named(error)}"
         raise SourceError("misconfigured", detail) from None
+    if parsed.get_backend_name() in MYSQL and "ssl_ca" in parsed.query:
+        event.listen(engine.sync_engine, "connect", _encrypted)
+    return engine
+
+
+def _mysql(url: URL) -> dict[str, Any]:
+    """What the driver is to know besides the URL. SQLAlchemy would hand on the name of ``ssl_ca``, with which it can do nothing."""
+    told: dict[str, Any] = {"init_command": "SET SESSION TRANSACTION READ ONLY"}
+    if "ssl_ca" in url.query:
+        told["ssl"] = ssl.create_default_context(cafile=str(url.query["ssl_ca"]))
+    return told
+
+
+def _encrypted(connection: Any, _record: object) -> None:
+    """Left alone, aiomysql goes on without TLS if the server offers none."""
+    driver = connection.driver_connection
+    if not driver._secure:  # noqa: SLF001 - it has no public word for that
+        driver.close()
+        raise ConnectionError
 
 
 def _integers(keys: Sequence[str]) -> list[int]:
@@ -114,19 +147,24 @@ def _driver(error: BaseException) -> BaseException:
 
 def _code(error: BaseException) -> str | None:
     """The database's code of an error that it answered with; None if it did not answer."""
-    inner = _driver(error)
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return None
-    number = inner.args[0] if inner.args and isinstance(inner.args[0], int) else None
-    code = getattr(inner, "sqlstate", None) or getattr(inner, "sqlite_errorname", None) or number
-    return str(code) if code and not isinstance(inner, OSError) else None
+    inner = _driver(error)
+    return getattr(inner, "sqlstate", None) or getattr(inner, "sqlite_errorname", None)
+
+
+def _number(error: BaseException) -> int | None:
+    """MySQL's own code, which is finer than SQLSTATE."""
+    arguments = _driver(error).args
+    return arguments[0] if _code(error) and arguments and isinstance(arguments[0], int) else None
 
 
 def _of_data(error: BaseException) -> bool:
-    """Whether it comes of what is stored for some key, and not of the query or the server (SQLSTATE class 22: data exception)."""
-    return isinstance(error, _TooLargeError | DataError | UnicodeDecodeError) or (_code(error) or "").startswith("22")
+    """Whether it comes of a key or of what is stored for it, and not of the query or the server (SQLSTATE class 22: data exception)."""
+    told = (_code(error) or "").startswith("22") or _number(error) in FOREIGN_LETTERS
+    return told or isinstance(error, _TooLargeError | DataError | UnicodeDecodeError)
 
 
 def _named(error: BaseException) -> str:
     """What kind of error it is. Its words may have keys and values in them."""
-    return f"{type(_driver(error)).__name__} {_code(error) or ''}".rstrip()
+    return " ".join(str(part) for part in (type(_driver(error)).__name__, _code(error), _number(error)) if part)

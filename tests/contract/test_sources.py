@@ -1,4 +1,4 @@
-"""Every kind of source against the real thing: PostgreSQL, SQLite, and an HTTP service."""
+"""Every kind of source against the real thing: PostgreSQL, MariaDB, SQLite, and an HTTP service."""
 
 import asyncio
 import logging
@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
+import trustme
 from aiohttp import web
 from msgspec import structs
 from sqlalchemy import text
@@ -27,6 +28,8 @@ from inm.sources.base import Client, SourceError
 from inm.sources.loader import Failed, Found, Loader
 from inm.sources.registry import connect
 from inm.sources.sql import DRIVERS
+from tests.support.database import Database
+from tests.support.mysql import MariaDB
 from tests.support.postgres import Postgres
 
 FIELDS = FieldSet(
@@ -56,6 +59,11 @@ TABLES = (
     "CREATE TABLE members (offer varchar(64), role text, customer text, msisdn text)",
     "CREATE TABLE numbered (id bigint, lang text)",
 )
+OF_MARIADB = (
+    "CREATE TABLE latin (id varchar(64)) CHARACTER SET latin1",
+    "INSERT INTO latin VALUES ('\u00e8')",
+    "CREATE FUNCTION gone() RETURNS integer MODIFIES SQL DATA BEGIN DELETE FROM customers WHERE id = 'c-1'; RETURN 1; END",
+)
 CUSTOMERS: list[dict[str, Any]] = [
     {
         "id": "c-1",
@@ -72,7 +80,7 @@ CUSTOMERS: list[dict[str, Any]] = [
     {
         "id": "c/3 ?#%\u20ac'--",
         "lang": "ru",
-        "name": "O'Hara",
+        "name": "O'Hara \U0001f600",
         "msisdn": None,
         "mail": None,
         "plan": None,
@@ -103,11 +111,17 @@ MEMBERS: list[dict[str, Any]] = [
 
 async def fill(url: str) -> None:
     """What the tests ask for, as SQL literals: each database takes them in its own way."""
-    engine = create_async_engine(url.replace("postgresql:", DRIVERS["postgresql"] + ":").replace("sqlite:", DRIVERS["sqlite"] + ":"))
+    kind, rest = url.split(":", 1)
+    engine = create_async_engine(f"{DRIVERS[kind]}:{rest}")
     async with engine.begin() as connection:
-        for statement in TABLES:
-            await connection.execute(text(statement))
-        for table, rows in (("customers", CUSTOMERS), ("members", MEMBERS), ("numbered", [{"id": 7, "lang": "it"}])):
+        for statement in TABLES + (OF_MARIADB if kind == "mysql" else ()):
+            # a text of MySQL has 64 KiB
+            await connection.execute(text(statement.replace(" text", " longtext") if kind == "mysql" else statement))
+        for table, rows in (
+            ("customers", CUSTOMERS),
+            ("members", MEMBERS),
+            ("numbered", [{"id": 7, "lang": "it"}, {"id": 8, "lang": "it"}]),
+        ):
             for row in rows:
                 await connection.execute(text(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(map(literal, row.values()))})"))
     await engine.dispose()
@@ -119,12 +133,36 @@ def literal(value: Any) -> str:
     return "'" + str(value).replace("'", "''").replace(":", "\\:") + "'"
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    with Postgres() as running:
+def installed(kind: type[Database]) -> Database:
+    """The test is skipped on a machine that has none."""
+    try:
+        return kind()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+
+
+def server(kind: type[Database]) -> Iterator[Database]:
+    """One that is filled."""
+    with installed(kind) as running:
         with ThreadPoolExecutor(1) as thread:  # the test that asks for it first has a loop of its own
             thread.submit(asyncio.run, fill(running.url)).result()
         yield running
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Database]:
+    yield from server(Postgres)
+
+
+@pytest.fixture(scope="module")
+def mariadb() -> Iterator[Database]:
+    yield from server(MariaDB)
+
+
+@pytest.fixture(params=["postgres", "mariadb"])
+def database(request: pytest.FixtureRequest) -> Database:
+    running: Database = request.getfixturevalue(request.param)
+    return running
 
 
 class Service:
@@ -164,11 +202,11 @@ async def serving(port: int = 0) -> AsyncIterator[tuple[Service, str]]:
     await runner.cleanup()
 
 
-@pytest.fixture(params=["postgres", "sqlite", "http"])
+@pytest.fixture(params=["postgres", "mariadb", "sqlite", "http"])
 async def asked(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Source, str]]:
     """A source of each kind with its URL."""
-    if request.param == "postgres":
-        yield SQL, request.getfixturevalue("postgres").url
+    if request.param in ("postgres", "mariadb"):
+        yield SQL, request.getfixturevalue(request.param).url
     elif request.param == "sqlite":
         url = f"sqlite:///{tmp_path / 'crm.db'}"
         await fill(url)
@@ -205,7 +243,7 @@ async def test_users_come_typed_and_those_that_are_not_there_are_absent(asked: t
     typed, _ = FIELDS.convert(anna.fields)
     assert typed == {"plan": "flat", "balance": Decimal("12.5"), "since": date(2020, 1, 2), "vip": True}
     assert found["nobody"][0].absent
-    assert (found[CUSTOMERS[2]["id"]][0].language, found[CUSTOMERS[2]["id"]][0].name) == ("ru", "O'Hara")
+    assert (found[CUSTOMERS[2]["id"]][0].language, found[CUSTOMERS[2]["id"]][0].name) == ("ru", "O'Hara \U0001f600")
 
 
 async def test_null_wrong_and_double_are_survived(asked: tuple[Source, str]) -> None:
@@ -232,16 +270,16 @@ async def test_an_offer_brings_its_members(asked: tuple[Source, str]) -> None:
     assert found["o-2"][0].absent
 
 
-async def test_many_keys_are_one_question_and_none_is_none(postgres: Postgres) -> None:
-    async with client_of(SQL, postgres.url) as client:
+async def test_many_keys_are_one_question_and_none_is_none(database: Database) -> None:
+    async with client_of(SQL, database.url) as client:
         found = await client.fetch("users", [*(f"x-{number}" for number in range(999)), "c-1"])
         assert list(found) == ["c-1"]
         assert await client.fetch("users", []) == {}
 
 
-async def test_keys_of_a_number_column_are_numbers(postgres: Postgres) -> None:
+async def test_keys_of_a_number_column_are_numbers(database: Database) -> None:
     lookup = Lookup("SELECT * FROM numbered WHERE id IN :keys", keys="integer", map=Map(language="lang"))
-    async with client_of(structs.replace(SQL, users=lookup), postgres.url) as client:
+    async with client_of(structs.replace(SQL, users=lookup), database.url) as client:
         assert list(await client.fetch("users", ["7", "07", "c-1", "9" * 30, "", "-", "\u00b2"])) == ["7"]
 
 
@@ -254,20 +292,50 @@ async def test_keys_of_a_number_column_are_numbers(postgres: Postgres) -> None:
         ("SELECT lang FROM customers WHERE id IN :keys", Map(language="lang")),
     ],
 )
-async def test_a_query_that_is_wrong_is_a_failure_and_tells_no_key(postgres: Postgres, query: str, places: Map) -> None:
-    async with client_of(structs.replace(SQL, users=Lookup(query, map=places)), postgres.url) as client:
+async def test_a_query_that_is_wrong_is_a_failure_and_tells_no_key(database: Database, query: str, places: Map) -> None:
+    async with client_of(structs.replace(SQL, users=Lookup(query, map=places)), database.url) as client:
         with pytest.raises(SourceError) as caught:
             await client.fetch("users", ["secret-customer"])
     assert caught.value.reason == "refused"
     assert "secret" not in str(caught.value)
 
 
-async def test_nothing_is_written_at_the_customers(postgres: Postgres) -> None:
-    query = "WITH gone AS (DELETE FROM customers WHERE id = 'c-1' RETURNING *) SELECT * FROM gone WHERE id IN :keys"
-    async with client_of(structs.replace(SQL, users=Lookup(query)), postgres.url) as client:
-        with pytest.raises(SourceError):
+WRITING = {
+    "postgres": "WITH gone AS (DELETE FROM customers WHERE id = 'c-1' RETURNING *) SELECT * FROM gone WHERE id IN :keys",
+    "mariadb": "SELECT id, gone() FROM members, numbered AS one WHERE 'c-1' IN :keys",
+}
+
+
+async def test_nothing_is_written_at_the_customers(database: Database) -> None:
+    async with client_of(structs.replace(SQL, users=Lookup(WRITING[database.name])), database.url) as client:
+        with pytest.raises(SourceError) as caught:
             await client.fetch("users", ["c-1"])
-    assert not (await load(SQL, postgres.url, ["c-1"]))["c-1"][0].absent
+    assert caught.value.detail.endswith(("25006", "1792"))  # both: in a read-only transaction
+    assert not (await load(SQL, database.url, ["c-1"]))["c-1"][0].absent
+
+
+async def test_letters_that_a_column_cannot_have_are_not_at_the_cost_of_others(mariadb: Database) -> None:
+    source = structs.replace(SQL, users=Lookup("SELECT * FROM latin WHERE id IN :keys"))
+    async with client_of(source, mariadb.url) as client:
+        found = await client.fetch("users", ["\u00e8", "\u0436", "\U0001f600", "nobody"])
+    assert found == {"\u00e8": [{"id": "\u00e8"}], "\u0436": "unreadable", "\U0001f600": "unreadable"}
+
+
+async def test_a_sum_that_is_out_of_range_is_not_at_the_cost_of_others(database: Database) -> None:
+    lookup = Lookup("SELECT id, 9223372036854775800 + id FROM numbered WHERE id IN :keys", keys="integer")
+    async with client_of(structs.replace(SQL, users=lookup), database.url) as client:
+        found = await client.fetch("users", ["7", "8", "9"])
+    assert found["7"] != "unreadable"
+    assert found["8"] == "unreadable"
+
+
+async def test_an_answer_without_end_is_not_read_to_its_end(database: Database) -> None:
+    """1 TB, with which a server would be busy for longer than any test may take."""
+    many = " CROSS JOIN ".join(f"(SELECT 1 FROM members UNION ALL SELECT 2 FROM members) AS t{number}" for number in range(16))
+    source = structs.replace(SQL, users=Lookup(f"SELECT 'c-1' AS id, repeat('x', 1000) AS filler FROM {many} WHERE 'c-1' IN :keys"))
+    async with client_of(source, database.url) as client:
+        assert await client.fetch("users", ["c-1"]) == {"c-1": "too-large"}
+        assert await client.fetch("users", ["c-2"]) == {}
 
 
 @pytest.mark.parametrize(
@@ -331,27 +399,46 @@ async def patient(loader: Loader, key: str) -> Found:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.parametrize("kind", [Postgres, MariaDB])
 async def test_a_database_that_is_down_at_the_start_stops_and_returns(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    kind: type[Database], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(breaker, "FIRST", 0.1)
     monkeypatch.setattr(breaker, "LONGEST", 0.2)
-    with Postgres() as postgres:
-        await fill(postgres.url)
-        postgres.stop()
-        loader = Loader(SQL, lambda: connect(SQL, {"ACME_URL": postgres.url}), lambda: 0)
+    with installed(kind) as database:
+        await fill(database.url)
+        database.stop()
+        loader = Loader(SQL, lambda: connect(SQL, {"ACME_URL": database.url}), lambda: 0)
         for _ in range(3):
             assert isinstance((await loader.load("users", ["c-1"]))["c-1"], Failed)
         for _ in range(2):
-            postgres.start()
+            database.start()
             assert (await patient(loader, "c-1")).rows
-            postgres.stop()
+            database.stop()
             assert isinstance((await loader.load("users", ["c-1"]))["c-1"], Failed)
         await loader.close()
     assert caplog.records
     assert all(record.levelno == logging.WARNING and record.name == "inm.sources" for record in caplog.records)
     assert "c-1" not in caplog.text
     assert "toy-secret" not in caplog.text
+
+
+async def test_a_database_is_asked_over_tls_or_not_at_all(tmp_path: Path) -> None:
+    """That of MariaDB, whose driver would go on without."""
+    authority, stranger = trustme.CA(), trustme.CA()
+    for name, ca in (("authority.pem", authority), ("stranger.pem", stranger)):
+        ca.cert_pem.write_to_path(tmp_path / name)
+    with installed(MariaDB) as database:
+        await fill(database.url)
+        asked = partial(load, SQL, keys=["c-1"])
+        with pytest.raises(SourceError, match="unreachable: ConnectionError"):
+            await asked(f"{database.url}?ssl_ca={tmp_path / 'authority.pem'}")
+        database.stop()
+        database.write("server.pem", authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.bytes().decode())
+        database.start()
+        assert not (await asked(f"{database.url}?ssl_ca={tmp_path / 'authority.pem'}"))["c-1"][0].absent
+        with pytest.raises(SourceError, match="unreachable: SSLCertVerificationError"):
+            await asked(f"{database.url}?ssl_ca={tmp_path / 'stranger.pem'}")
 
 
 async def test_a_server_that_is_silent_costs_the_time_limit_and_then_nothing() -> None:
@@ -362,7 +449,7 @@ async def test_a_server_that_is_silent_costs_the_time_limit_and_then_nothing() -
     held: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(silent, "127.0.0.1", *free_ports(1))
     host, port = server.sockets[0].getsockname()
-    for source, url in ((SQL, f"postgresql://u:p@{host}:{port}/x"), (HTTP, f"http://{host}:{port}")):
+    for source, url in ((SQL, f"postgresql://u:p@{host}:{port}/x"), (SQL, f"mysql://u:p@{host}:{port}/x"), (HTTP, f"http://{host}:{port}")):
         client = connect(source, {"ACME_URL": url, "ACME_TOKEN": "toy-token"})
         loader = Loader(structs.replace(source, timeout=0.3), partial(lambda client: client, client), lambda: 0)
         began = monotonic()
