@@ -113,7 +113,7 @@ def _key(number: int) -> bytes:
 
 
 def _row(user: User) -> bytes:
-    return user.ends.to_bytes(8, "big") + msgspec.msgpack.encode(user)
+    return users.written(user, user.ends)
 
 
 def _user(number: int) -> User:

@@ -73,6 +73,16 @@ class Installation:
             self._running.push_async_callback(asyncio.to_thread, self.kafka.stop)
             self.bootstrap = self.kafka.bootstrap
 
+    async def command(self, *arguments: str) -> None:
+        """Run an ``inm`` command here. ``RuntimeError`` with its last words if it does not succeed."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "inm", *arguments,
+            env=os.environ | self.environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        said, _ = await process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"inm {' '.join(arguments[:2])} ended with {process.returncode}:\n{said.decode()[-3000:]}")
+
     def environment(self) -> dict[str, str]:
         """What a worker, or an ``inm`` command beside it, needs in its environment."""
         return {

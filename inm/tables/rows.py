@@ -46,7 +46,11 @@ class Rows(Generic[T]):
 
     def put(self, out: Output, key: str, row: T, end: int) -> None:
         """Write the row; it is swept after ``end``."""
-        out.put(self.table, key.encode(), _END.pack(end) + self._encode(row))
+        out.put(self.table, key.encode(), self.written(row, end))
+
+    def written(self, row: T, end: int) -> bytes:
+        """A row as :meth:`read` reads it."""
+        return _END.pack(end) + self._encode(row)
 
     def delete(self, out: Output, key: str) -> None:
         out.put(self.table, key.encode(), None)

@@ -1,8 +1,6 @@
 """The broker goes, stands still, and refuses."""
 
 import asyncio
-import os
-import sys
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -84,10 +82,4 @@ async def limit(installation: Installation, topic: str, size: int | None) -> Non
 
 async def send_back(installation: Installation, reason: str) -> None:
     """``inm dead retry`` of all that has this reason. ``RuntimeError`` with its words if that does not succeed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "inm", "dead", "retry", "--reason", reason, "--by", "chaos", "--yes",
-        env=os.environ | installation.environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    said, _ = await process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"inm dead retry ended with {process.returncode}:\n{said.decode()[-3000:]}")
+    await installation.command("dead", "retry", "--reason", reason, "--by", "chaos", "--yes")
