@@ -3,20 +3,23 @@
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 from aiokafka.errors import KafkaError
 
-from inm import algorithms, topics
+from inm import algorithms, metrics, topics
 from inm.channels import routes
+from inm.channels.directory import Directory
 from inm.core.catalogue import Catalogue
 from inm.core.changes import seeding
 from inm.core.faults import MisconfiguredError
-from inm.core.ids import receipt_key
+from inm.core.ids import partition_of_receipt, receipt_key
 from inm.core.records import Receipt
 from inm.core.reference import Change, tenant_of
+from inm.core.routing import event_key
+from inm.core.throttle import share
 from inm.documents import load_catalogue, read_seed
 from inm.settings import Settings, from_environment, kafka_client
 from inm.sources.registry import Sources
@@ -26,6 +29,9 @@ from inm.streaming.chunks import now_ms
 from inm.streaming.emitter import MAX_RECORD, Batch
 from inm.streaming.mirror import Mirror
 from inm.streaming.restore import tail
+from inm.tables import callbacks
+from inm.tables.campaigns import audiences, campaigns
+from inm.tables.counters import counters
 from inm.tables.emitted import SKEW, Emitted, emitted
 from inm.tables.journeys import journeys
 from inm.tables.library import Library
@@ -36,7 +42,7 @@ from inm.tables.users import users
 
 log = logging.getLogger("inm.app")
 
-AGENTS = ("intake", "evaluate", "dispatch", "receipts", "journeys", "schedule", "users", "reference")
+AGENTS = ("intake", "evaluate", "dispatch", "receipts", "journeys", "schedule", "users", "reference", "campaigns", "ledger", "callbacks")
 MODULES = (*(f"inm.agents.{name}" for name in AGENTS), "inm.intake.web")
 
 _encode = msgspec.json.Encoder().encode
@@ -48,16 +54,23 @@ class Inm(StreamingApp):
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.channels = {route.name: route.channel for route in settings.routes.values()}
-        self.library = Library(settings.api_keys, self._on_documents)
+        self.library = Library(settings.api_keys, self._on_documents, settings.addresses)
         self.mirror = Mirror(topics.REFERENCE, self.new_consumer, self.library.take)
         self.partitions = settings.partitions
         self.served: list[str] = []
         """Tenants whose requests this worker takes."""
+        self.has_callbacks = False
+        """Whether any tenant has documents of kind callback."""
+        self._follows_edrs = False
         self._creates_topics = True
         self._seed: Change | None = None
+        self.leavers: list[Callable[[], None]] = []
+        """What stages do when their partitions are about to move."""
         self._informed = asyncio.Event()
         self._news = asyncio.Event()
         self.routes = routes.build(settings.routes.values())
+        self.directory = Directory(settings.routes.values(), settings.ported, settings.worker_id)
+        self._orders = Mirror(topics.ROUTES, self.new_consumer, self.directory.take)
         self.sources = Sources(os.environ, now_ms)
         self.algorithms = algorithms.installed()
         super().__init__(
@@ -66,7 +79,17 @@ class Inm(StreamingApp):
             client=kafka_client(settings),
             worker=settings.worker_id,
             folder=settings.data_dir / settings.worker_id,
-            tables=[users.table, journeys.table, schedule, outbox.table, reference],
+            tables=[
+                users.table,
+                journeys.table,
+                counters.table,
+                schedule,
+                outbox.table,
+                reference,
+                campaigns.table,
+                audiences.table,
+                callbacks.table,
+            ],
             copartitioned=topics.COPARTITIONED,
             origin="inm.app",
             autodiscover=lambda: MODULES,
@@ -75,7 +98,7 @@ class Inm(StreamingApp):
             web_port=settings.http.port,
             canonical_url=settings.http.url or f"http://{settings.http.host}:{settings.http.port}",
         )
-        self.openers += [self._open_routes, self._follow_documents]
+        self.openers += [self._open_routes, self._follow_routes, self._follow_documents]
         self.closers.append(self._close_routes)
         self.closers.append(self.sources.close)
 
@@ -93,6 +116,8 @@ class Inm(StreamingApp):
         if not create_topics and not await admin.exists(topics.REFERENCE, self.brokers, self.client):
             raise MisconfiguredError([f"the cluster has no topic {topics.REFERENCE}: inm topics --create"])
         await self.mirror.load()
+        if create_topics or await admin.exists(topics.ROUTES, self.brokers, self.client):
+            await self._orders.load()
         if self.library.empty:
             load_catalogue(self.settings)  # says what is wrong with the files
             self._seed = seeding(read_seed(self.settings), now_ms())
@@ -114,6 +139,12 @@ class Inm(StreamingApp):
         self._requests = self.chunks(*map(topics.requests, self.served))
         return self._requests
 
+    def callback_topics(self) -> Any:
+        """What callbacks listens to: its own topic, and as soon as anybody wants to know of them, EDRs."""
+        self._follows_edrs = self.has_callbacks
+        self._callbacks = self.chunks(topics.CALLBACKS, *([topics.EDR] if self.has_callbacks else []))
+        return self._callbacks
+
     async def until_informed(self) -> None:
         """Wait until there are documents."""
         await self._informed.wait()
@@ -131,6 +162,8 @@ class Inm(StreamingApp):
     def _on_documents(self) -> None:
         if not self.library.empty:
             self._informed.set()
+        books = map(self.catalogue.book, self.catalogue.tenants)
+        self.has_callbacks = any(book.callbacks for book in books if book)
         self._news.set()
 
     async def _follow_documents(self) -> None:
@@ -149,6 +182,8 @@ class Inm(StreamingApp):
         while not self.should_stop:
             await self._news.wait()
             self._news.clear()
+            if self.has_callbacks and not self._follows_edrs:
+                await self._follow_edrs()
             new = [tenant for tenant in self.catalogue.tenants if tenant not in self.served]
             if not new:
                 continue
@@ -164,6 +199,16 @@ class Inm(StreamingApp):
                 log.warning("the requests of new tenants cannot be taken yet: %r", error)
                 await asyncio.sleep(1.0)
                 self._news.set()
+
+    async def _follow_edrs(self) -> None:
+        await self.assignments.ready.wait()
+        try:
+            await self.listen(self._callbacks, topics.EDR)
+            self._follows_edrs = True
+        except self.kafka_down as error:
+            log.warning("callbacks cannot be made yet: %r", error)
+            await asyncio.sleep(1.0)
+            self._news.set()
 
     async def _ensure(self, wanted: Sequence[topics.Topic]) -> None:
         if self._creates_topics:
@@ -181,6 +226,34 @@ class Inm(StreamingApp):
     def on_replayed(self) -> None:
         emitted.forget()
 
+    def on_held(self, held: int) -> None:
+        """A route's rate is shared by partitions: this worker has the share of those that it holds."""
+        for route in self.settings.routes.values():
+            self.routes[route.name].throttle.limit(share(route.traffic.rate, held, self.partitions))
+
+    def on_leaving(self) -> None:
+        for leaver in self.leavers:
+            leaver()
+        for route in self.routes.values():
+            route.release()
+
+    async def _follow_routes(self) -> None:
+        self.add_future(self._orders.follow())
+        self.add_future(self._watch_routes())
+
+    async def _watch_routes(self) -> None:
+        """Tell how the routes do, and each change of that."""
+        while not self.should_stop:
+            await self.sleep(1.0)
+            now = now_ms()
+            for name, health in self.directory.values(now).items():
+                metrics.ROUTE_HEALTH.labels(name).set(health)
+                metrics.ROUTE_OUT.labels(name).set(self.directory.is_out(name))
+                metrics.ROUTE_RATE.labels(name).set(self.routes[name].throttle.rate or 0)
+            for change in self.directory.changes(now):
+                log.warning("route %s is %s, was %s: %s", change.route, change.level, change.before, change.reason)
+                self.emitter.emit(topics.ROUTES, 0, event_key(change), _encode(change))
+
     async def _open_routes(self) -> None:
         for route in self.routes.values():
             await route.open(self._take_receipts)
@@ -192,9 +265,9 @@ class Inm(StreamingApp):
         """Durable before the provider is told that we have them."""
         batches: dict[Batch, None] = {}
         for receipt in receipts:
-            key = receipt_key(receipt.route, receipt.provider_id)
-            partition = topics.partition_of_key(key, self.partitions)
-            batches[self.emitter.emit(topics.RECEIPTS, partition, key.encode(), _encode(receipt))] = None
+            key = receipt_key(receipt.route, receipt.provider_id).encode()
+            partition = partition_of_receipt(key, self.partitions)
+            batches[self.emitter.emit(topics.RECEIPTS, partition, key, _encode(receipt))] = None
         for batch in batches:
             await batch.acked
 

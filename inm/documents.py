@@ -1,5 +1,7 @@
 """Seed documents: those in the files of the configuration, with which an empty installation begins."""
 
+from msgspec.structs import replace
+
 from inm.core.books import is_template
 from inm.core.catalogue import Catalogue, check
 from inm.core.documents import Parsed, parse
@@ -42,7 +44,8 @@ def load_catalogue(settings: Settings) -> Catalogue:
     sentences += [f"API keys: no such tenant, found {name}, allowed: {', '.join(sorted(held))}" for name in strangers]
     if sentences:
         raise MisconfiguredError(sentences)
-    return Catalogue({tenant: checked.book for tenant, checked in found.items() if checked.book})
+    books = {tenant: checked.book for tenant, checked in found.items() if checked.book}
+    return Catalogue({tenant: replace(book, addresses=settings.addresses) for tenant, book in books.items()})
 
 
 def _held_path(parsed: Parsed) -> str:

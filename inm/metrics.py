@@ -35,8 +35,21 @@ DEAD_LETTERS = Counter("inm_dead_letters", "Records sent to inm.dead.", ["stage"
 ATTEMPTS = Counter(
     "inm_attempts", "Answers of providers to attempts, by normalised result.", ["channel", "route", "result"], registry=REGISTRY
 )
+ROUTE_HEALTH = Gauge("inm_route_health_ratio", "How well this worker finds a route: 1 is well, 0 is gone.", ["route"], registry=REGISTRY)
+ROUTE_OUT = Gauge("inm_route_out", "1 if an operator has put the route out.", ["route"], registry=REGISTRY)
+ROUTE_RATE = Gauge(
+    "inm_route_rate_parts",
+    "Parts a second that this worker may write to a route: its share of what was set, or what the provider lets it; 0 is no limit.",
+    ["route"],
+    registry=REGISTRY,
+)
 ALGORITHMS = Counter(
     "inm_algorithm_calls", "Calls of plug-ins by the decision, by what came of them.", ["algorithm", "hook", "result"], registry=REGISTRY
+)
+
+CALLBACKS = Counter("inm_callbacks", "Posts of callbacks, by what came of them.", ["tenant", "result"], registry=REGISTRY)
+CALLBACKS_SUSPENDED = Gauge(
+    "inm_callback_suspended", "1 if nothing is posted to an endpoint any more.", ["tenant", "callback"], registry=REGISTRY
 )
 
 SOURCE_QUERIES = Counter(
@@ -56,6 +69,11 @@ USER_FAULTS = Counter("inm_user_faults", "What was wrong with the data of users,
 CHANGES = Counter("inm_reference_changes", "Changes of reference data that were decided here.", ["result"], registry=REGISTRY)
 REFERENCE_AGE = Gauge(
     "inm_reference_age_seconds", "For how long this worker has not heard from Kafka whether reference data changed.", registry=REGISTRY
+)
+
+OPEN = Gauge("inm_ledger_open", "Notifications without a final event, on this worker.", ["tenant"], registry=REGISTRY)
+OVERDUE = Gauge(
+    "inm_ledger_overdue", "Of those, the ones of hours whose last deadline has passed for ten minutes.", ["tenant"], registry=REGISTRY
 )
 
 LOOP_BLOCKED = Counter("inm_event_loop_blocked", "Times that the event loop had no turn for over a second.", registry=REGISTRY)

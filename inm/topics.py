@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from inm.core.ids import partition_of
-from inm.core.records import LANES
+from inm.core.records import LANES, Lane
 from inm.streaming.restore import TOMBSTONES
 
-NOTIFICATIONS = "inm.notifications"
 USERS = "inm.users"
 RETRIES = "inm.retries"
 SCHEDULE = "inm.schedule"
@@ -22,9 +21,14 @@ DEAD = "inm.dead"
 BEGUN = "inm.begun"
 CHANGES = "inm.changes"
 REFERENCE = "inm.reference"
+ROUTES = "inm.routes"
+CAMPAIGNS = "inm.campaigns"
+AUDIENCES = "inm.audiences"
+CALLBACKS = "inm.callbacks"
+LEDGER = "inm.ledger"
 
-CHANNELS = ("sms", "email")
-TABLES = ("users", "journeys", "schedule", "outbox")
+CHANNELS = ("sms", "email", "rest")
+TABLES = ("users", "journeys", "counters", "schedule", "outbox", "campaigns", "audiences", "callbacks")
 
 DAY = 24 * 3600 * 1000
 
@@ -39,6 +43,11 @@ def tenant_of(topic: str) -> str:
     return topic.removeprefix("inm.requests.")
 
 
+def notifications(lane: Lane | None) -> str:
+    """Notifications to decide; lanes part here, as far as the request or its scenario says so: a rule's own lane counts from there on."""
+    return f"inm.notifications.{lane or 'normal'}"
+
+
 def deliveries(channel: str, lane: str) -> str:
     """Steps to send; lanes are topics so that a one-time password never stands behind a campaign."""
     return f"inm.deliveries.{channel}.{lane}"
@@ -49,8 +58,9 @@ def changelog(table: str) -> str:
     return f"inm.{table}.changelog"
 
 
+NOTIFICATIONS = tuple(map(notifications, LANES))
 DELIVERIES = tuple(deliveries(channel, lane) for channel in CHANNELS for lane in LANES)
-COPARTITIONED = frozenset({NOTIFICATIONS, USERS, RETRIES, SCHEDULE, RECEIPTS, OUTCOMES, *DELIVERIES})
+COPARTITIONED = frozenset({CAMPAIGNS, AUDIENCES, *NOTIFICATIONS, USERS, RETRIES, SCHEDULE, RECEIPTS, OUTCOMES, *DELIVERIES})
 """Topics that are consumed together with the tables: partition n of all of them is on one worker."""
 
 
@@ -81,7 +91,7 @@ def catalogue(tenants: Iterable[str], partitions: int) -> list[Topic]:
         "segment.ms": str(DAY),
         "min.cleanable.dirty.ratio": "0.3",
     }
-    internal = [NOTIFICATIONS, RETRIES, SCHEDULE, OUTCOMES, *DELIVERIES]
+    internal = [*NOTIFICATIONS, RETRIES, SCHEDULE, OUTCOMES, *DELIVERIES]
     return [
         *of_requests(tenants, partitions),
         *(Topic(name, partitions, "user", False, week) for name in internal),
@@ -89,9 +99,14 @@ def catalogue(tenants: Iterable[str], partitions: int) -> list[Topic]:
         Topic(BEGUN, partitions, "none, by partition", False, {"retention.ms": str(DAY)}),
         Topic(USERS, partitions, "user", True, week),
         Topic(EDR, partitions, "user", True, month),
+        Topic(LEDGER, partitions, "partition, tenant, scenario and hour", True, month | {"cleanup.policy": "compact,delete"}),
         Topic(DEAD, 1, "as at the origin", True, month),
+        Topic(CAMPAIGNS, partitions, "campaign", False, week),
+        Topic(AUDIENCES, partitions, "campaign", False, {"retention.ms": str(DAY)}),
+        Topic(CALLBACKS, partitions, "endpoint", False, week),
         Topic(CHANGES, 1, "change", False, week),
         Topic(REFERENCE, 1, "path", False, compact),
+        Topic(ROUTES, 1, "route, or route and worker", True, compact),
         *(Topic(changelog(table), partitions, "as in the table", False, compact) for table in TABLES),
     ]
 

@@ -14,9 +14,6 @@ from inm.demo.kafka import Kafka, broker, fetch
 hypothesis.settings.register_profile("inm", deadline=None)
 hypothesis.settings.load_profile("inm")
 
-# Brokers that live for minutes: without the compiler that pays off over hours they take a quarter less CPU.
-os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
-
 FreshKafka = Callable[[], Kafka]
 
 

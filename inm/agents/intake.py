@@ -26,11 +26,14 @@ async def agent(stream: faust.StreamT[Chunk]) -> None:
 def take(record: Record, out: Output) -> None:
     tenant = topics.tenant_of(record.topic)
     headers = {name.lower(): value for name, value in record.headers} if record.headers else None
+    received = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else out.now
     try:
-        request = parse(record.value or b"", tenant, app.catalogue, headers=headers)
+        request = parse(record.value or b"", tenant, app.catalogue, headers=headers, now=received)
     except InvalidRequestError as error:
         raise Reject(error.reason, "; ".join(map(str, error.faults))) from error
-    received = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else out.now
+    scenario = app.catalogue.scenario(tenant, request.scenario)
+    lane = scenario.lane if scenario else None
     place = f"{record.topic}/{record.partition}/{record.offset}"
     for notification in expand(request, tenant, place, received, app.partitions):
-        out.emit(topics.NOTIFICATIONS, notification.key.encode(), _encode(notification), partition_of_notification(notification.id))
+        topic = topics.notifications(notification.lane or lane)
+        out.emit(topic, notification.key.encode(), _encode(notification), partition_of_notification(notification.id))

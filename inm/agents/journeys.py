@@ -5,11 +5,13 @@ import msgspec
 
 from inm import topics
 from inm.app import app
+from inm.core import links
 from inm.core.journey import advance, is_early
 from inm.core.records import Outcome, Wait
 from inm.streaming.chunks import Chunk, Record
 from inm.streaming.stage import Output, Reject
-from inm.tables.journeys import journeys, keep
+from inm.tables.emitted import emitted
+from inm.tables.journeys import PIECE, journeys, keep
 
 stage = app.stage("journeys")
 _decode = msgspec.json.Decoder(Outcome).decode
@@ -20,7 +22,7 @@ LOOK_INTERVAL = 2_000
 """How often, and after how many ms, an outcome without its journey is looked at again."""
 
 
-@app.agent(app.chunks(topics.OUTCOMES), name="journeys")
+@app.agent(app.chunks(topics.OUTCOMES, at_most=PIECE), name="journeys")
 async def agent(stream: faust.StreamT[Chunk]) -> None:
     await stage.run(stream, take)
 
@@ -28,18 +30,18 @@ async def agent(stream: faust.StreamT[Chunk]) -> None:
 def take(record: Record, out: Output) -> None:
     outcome = _decode(record.value)
     journey = journeys.get(out, outcome.notification)
-    if journey is None or is_early(journey, outcome):
+    if journey is None or is_early(journey, outcome) or (outcome.kind == "cancel" and emitted.goes_on(journey.id, journey.step)):
         _look_again(outcome, out)
         return
     changed, effects = advance(journey, outcome, out.now)
     if changed is not journey:
-        keep(out, changed, effects)
+        keep(out, journey, changed, effects)
 
 
 def _look_again(outcome: Outcome, out: Output) -> None:
     """A worker died between the outputs of evaluate and its row: the row comes with the replay, perhaps after this outcome."""
     if outcome.early == LOOKS:
-        if outcome.kind == "deadline":
+        if outcome.kind in ("silence", "deadline", "cancel") or outcome.route == links.ROUTE:  # letters are read years later too
             return
         raise Reject("unknown-receipt", f"notification {outcome.notification} is not, or no longer, in the ledger")
     outcome.early += 1

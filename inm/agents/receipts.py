@@ -59,6 +59,7 @@ def _keep(receipt: Receipt, row: Sent, key: str, out: Output) -> None:
 
 
 def _emit(receipt: Receipt, submission: Submission, out: Output) -> None:
+    app.directory.reported(receipt.route, receipt.at - submission.at, out.now)
     notification, step, attempt = submission.delivery.rsplit(".", 2)
     outcome = Outcome(
         id=f"{submission.delivery}/receipt/{receipt.provider_id}/{receipt.state}",

@@ -156,7 +156,7 @@ def _hand_back(wanted: Wanted, said: Said, out: Output) -> None:
     """The notifications go on, to be decided by what the table has now."""
     for key, waiting in wanted.items():
         for notification in waiting:
-            out.emit(topics.NOTIFICATIONS, key.encode(), _encode(msgspec.structs.replace(notification, loaded=said)))
+            out.emit(topics.notifications(notification.lane), key.encode(), _encode(msgspec.structs.replace(notification, loaded=said)))
 
 
 app.every_tick(stage, users.users.sweep)

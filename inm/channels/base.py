@@ -2,13 +2,20 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property
 from typing import ClassVar
 
 from inm.core.records import Delivery, Receipt
 from inm.core.results import Answer
+from inm.core.throttle import Throttle
 
 Receipts = Callable[[Sequence[Receipt]], Awaitable[None]]
 """Takes receipts over; returns when they are durable, and only then may the provider be told so."""
+
+
+AHEAD = 0.08
+"""Seconds of its rate for which a route has messages in hand that wait to be written: so that it never runs dry, and little is in doubt
+after a worker's death. What waits for its answer comes to it."""
 
 
 class Channel(ABC):
@@ -44,7 +51,21 @@ class Channel(ABC):
     def up(self) -> bool:
         """Whether there is a working connection now."""
 
+    @cached_property
+    def throttle(self) -> Throttle:
+        """What :meth:`send` asks before each part, or message, that it writes."""
+        return Throttle()
+
+    def release(self) -> None:  # noqa: B027 - those of magic recipients have nothing that waits
+        """Answer at once what waits and was not begun, as ``throttled``: the partitions that it is of are about to move."""
+
+    @property
+    def most(self) -> int:
+        """How many deliveries its connections have a use for at a time."""
+        return 100
+
     @property
     def capacity(self) -> int:
-        """How many deliveries it is of use to hand over at a time: about a second's worth, or what its windows hold."""
-        return 100
+        """How many deliveries to hand over at a time: no more than it can write soon."""
+        rate = self.throttle.rate
+        return self.most if rate is None else max(1, min(self.most, int(rate * (AHEAD + self.throttle.answer_time))))

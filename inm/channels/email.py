@@ -20,7 +20,7 @@ class Email(Channel):
 
     def __init__(self, route: EmailRoute) -> None:
         self.route = route
-        self._pool = Pool(route)
+        self._pool = Pool(route, self.throttle)
 
     async def open(self, receipts: Receipts) -> None:
         """Begin to connect; no receipts will come."""
@@ -29,6 +29,10 @@ class Email(Channel):
     async def send(self, deliveries: Sequence[Delivery]) -> list[Answer]:
         """Send a batch over all connections, one answer a delivery, in order."""
         return await self._pool.submit(deliveries)
+
+    def release(self) -> None:
+        """Turn away what waits."""
+        self._pool.release()
 
     async def close(self) -> None:
         """Turn away what waits, finish what is under way, disconnect."""

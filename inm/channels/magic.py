@@ -88,3 +88,9 @@ class MagicEmail(_Magic):
     """For mailboxes."""
 
     name: ClassVar[str] = "email"
+
+
+class MagicRest(_Magic):
+    """For both."""
+
+    name: ClassVar[str] = "rest"

@@ -7,15 +7,17 @@ from typing import Any, get_args
 
 import msgspec
 
+from inm.channels import rest
 from inm.channels.base import Channel
 from inm.channels.email import Email
-from inm.channels.magic import MagicEmail, MagicSms
+from inm.channels.magic import MagicEmail, MagicRest, MagicSms
+from inm.channels.rest import RestRoute
 from inm.channels.sms import Sms, SmsRoute
 from inm.channels.smtp.route import EmailRoute
 from inm.core import magic
 from inm.core.faults import MisconfiguredError
 from inm.core.results import Result
-from inm.settings import RouteSettings
+from inm.settings.routes import RouteSettings
 
 
 def _sms(name: str, options: Mapping[str, Any]) -> Channel:
@@ -31,18 +33,26 @@ def _email(name: str, options: Mapping[str, Any]) -> Channel:
     return Email(EmailRoute(name, **_checked(EmailRoute, options)))
 
 
-_BUILD = {"sms": _sms, "email": _email}
+def _rest(name: str, options: Mapping[str, Any]) -> Channel:
+    return rest.build(RestRoute(name, **_checked(RestRoute, options)))
+
+
+_BUILD = {"sms": _sms, "email": _email, "rest": _rest}
 
 
 def build(routes: Iterable[RouteSettings]) -> dict[str, Channel]:
-    """One channel a route, not yet open, and those for magic recipients. ``MisconfiguredError`` names every route that cannot be built."""
-    built: dict[str, Channel] = {magic.route(kind.name): kind() for kind in (MagicSms, MagicEmail)}
+    """One channel a route, not yet open, with the whole of its rate, and those for magic recipients.
+
+    ``MisconfiguredError`` names every route that cannot be built.
+    """
+    built: dict[str, Channel] = {magic.route(kind.name): kind() for kind in (MagicSms, MagicEmail, MagicRest)}
     sentences = []
     for route in routes:
         if route.name.startswith(magic.RESERVED):
             sentences.append(f"inm.yaml: /routes/{route.name}: such names are of built-in routes, allowed: one without {magic.RESERVED}")
         try:
             built[route.name] = _BUILD[route.channel](route.name, route.options)
+            built[route.name].throttle.limit(route.traffic.rate)
         except (ValueError, TypeError, OSError) as error:
             sentences.append(f"inm.yaml: /routes/{route.name}: {error}")
     if sentences:

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 from inm.channels.base import Channel, Receipts
@@ -30,8 +31,6 @@ class SmsRoute:
     """Transceivers to each host."""
     window: int = 50
     """Parts without answer on one bind: target rate x round trip / binds."""
-    rate: float | None = None
-    """Parts a second of this worker, all binds together; ``None`` is no limit until the SMSC throttles."""
     source_ton: int | None = None
     source_npi: int | None = None
     """By the form of the sender where ``None``."""
@@ -57,9 +56,9 @@ class SmsRoute:
             raise ValueError(f"route {self.name}: hosts is empty, at least one host and port is needed")
         if self.id_format not in ANSWER_ID:
             raise ValueError(f"route {self.name}: id_format is {self.id_format!r}, allowed are {', '.join(ANSWER_ID)}")
-        for name in ("binds", "window", "submit_timeout", "enquire_interval", "patience", "rate"):
+        for name in ("binds", "window", "submit_timeout", "enquire_interval", "patience"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value <= 0:
                 raise ValueError(f"route {self.name}: {name} is {value}, it must be above 0")
 
 
@@ -82,7 +81,7 @@ class Sms(Channel):
             route.codes,
         )
         endpoints = [Endpoint(*host) for host in route.hosts] * route.binds
-        self._session = Session(route.name, endpoints, account, Pace(route.rate), patience=route.patience, tls=route.tls)
+        self._session = Session(route.name, endpoints, account, self.throttle, patience=route.patience, tls=route.tls)
 
     async def open(self, receipts: Receipts) -> None:
         """See :class:`Channel`."""
@@ -104,21 +103,24 @@ class Sms(Channel):
         """See :class:`Channel`."""
         return self._session.up
 
+    @cached_property
+    def throttle(self) -> Pace:
+        """See :class:`Channel`: the SMSC may slow it down below the agreed rate."""
+        return Pace()
+
+    def release(self) -> None:
+        """See :class:`Channel`. A message of which a part was written goes on."""
+        self._session.release()
+
     @property
-    def capacity(self) -> int:
-        """See :class:`Channel`: twice what the windows hold, so that they never run dry, but at most a second's worth."""
-        rate = self._session.pace.rate
-        room = 2 * self._route.window * self._route.binds * len(self._route.hosts)
-        return room if rate is None else max(1, min(room, int(rate)))
+    def most(self) -> int:
+        """See :class:`Channel`: twice what the windows hold, so that they never run dry."""
+        return 2 * self._route.window * self._route.binds * len(self._route.hosts)
 
     @property
     def counts(self) -> Mapping[Count, int]:
         """What happened since the start, by :data:`~inm.channels.smpp.link.Count`."""
         return self._session.counts
-
-    def limit(self, rate: float | None) -> None:
-        """Set the rate in parts a second: this worker's share of the route."""
-        self._session.pace.limit(rate)
 
     def _bodies(self, delivery: Delivery) -> list[bytes] | Answer:
         """The submit_sm bodies of a delivery, or the answer to one that cannot be written as SMS."""

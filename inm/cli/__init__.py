@@ -21,13 +21,20 @@ COMMANDS = {
     "delete": ("inm.cli.delete", "Delete documents that are not in use."),
     "template": ("inm.cli.template", "Moderate templates: list, submit, approve, reject, withdraw."),
     "try": ("inm.cli.trial", "Tell what would become of a request, without sending it."),
+    "cancel": ("inm.cli.cancel", "Call notifications back before they are sent."),
     "explain": ("inm.cli.explain", "Tell the story of a notification."),
+    "campaign": ("inm.cli.campaign", "Run campaigns: create, check, start, pause, resume, cancel and watch them."),
+    "callbacks": ("inm.cli.callbacks", "Take up again an endpoint that results are posted to."),
+    "ledger": ("inm.cli.ledger", "Show what was accepted, how it ended and what is open; check it against the records."),
+    "route": ("inm.cli.route", "See how the routes do, and put one out or back."),
     "dead": ("inm.cli.dead", "See what could not be processed, send it back or drop it."),
     "chaos": ("inm.demo.chaos", "Break things while traffic runs, and compare what went in with what came out."),
     "demo": ("inm.demo.command", "Run everything on this machine: Kafka, simulated providers, a worker and traffic."),
     "bench": ("inm.demo.bench", "Measure throughput, CPU and latency on this machine, beside a bare pipe."),
     "bench-decide": ("inm.demo.bench_decide", "Measure what a decision costs, by rules and user data."),
     "bench-state": ("inm.demo.bench_state", "Fill the tables, and measure how a worker comes back with them."),
+    "bench-lanes": ("inm.demo.bench_lanes", "Measure what a one-time password waits for while a campaign fills its route."),
+    "bench-schedule": ("inm.demo.bench_schedule", "Let many items wait, and measure how late those are that come due."),
 }
 
 EXIT_MISCONFIGURED = 78

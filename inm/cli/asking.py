@@ -11,6 +11,7 @@ from inm.core.catalogue import Catalogue
 from inm.core.records import Request
 from inm.core.requests import InvalidRequestError, parse
 from inm.settings import Settings, kafka_client
+from inm.streaming.chunks import now_ms
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -44,7 +45,7 @@ def document(scenario: str, options: Mapping[str, Any]) -> dict[str, Any]:
 def checked(request: Mapping[str, Any], tenant: str, catalogue: Catalogue) -> Request:
     """The request as workers take it. Ends the command with every fault."""
     try:
-        return parse(msgspec.json.encode(request), tenant, catalogue)
+        return parse(msgspec.json.encode(request), tenant, catalogue, now=now_ms())
     except InvalidRequestError as error:
         raise click.ClickException("\n".join([error.reason, *map(str, error.faults)])) from error
 
@@ -62,12 +63,12 @@ def pair(text: str) -> tuple[str, object]:
         return name, value
 
 
-async def produce(settings: Settings, topic: str, value: bytes) -> None:
-    """Write a request; returns when Kafka has it."""
+async def produce(settings: Settings, topic: str, value: bytes, key: bytes | None = None) -> None:
+    """Write a record; returns when Kafka has it."""
     client = kafka_client(settings)
     producer = AIOKafkaProducer(bootstrap_servers=settings.broker.servers, acks="all", enable_idempotence=True, **client)
     await producer.start()
     try:
-        await producer.send_and_wait(topic, value)
+        await producer.send_and_wait(topic, value, key)
     finally:
         await producer.stop()

@@ -25,7 +25,7 @@ def command(what: str | None, tenant: str | None, as_json: bool) -> None:
     """Show a document, or list them.
 
     PATH is like acme/scenario/otp, acme/template/otp-sms (its newest version) or acme/template/otp-sms/3; KIND is tenant, fields,
-    sender, template, scenario, source, key or account.
+    sender, template, scenario, plan, window, holidays, source, callback, key or account.
     """
     library = desk.run(desk.documents(from_environment()))
     if what is None or what in KINDS:

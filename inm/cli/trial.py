@@ -1,6 +1,7 @@
 """``inm try``."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -82,6 +83,8 @@ def _lines(trial: Trial) -> Iterator[str]:
     yield {"send": "it would be sent", "refused": f"nothing would be sent: {trial.reason}, {trial.detail}"}.get(
         trial.outcome, f"it stands for {len(trial.also)} recipients"
     )
+    if trial.held:
+        yield f"it would wait for its window until {datetime.fromtimestamp(trial.held / 1000, UTC):%Y-%m-%d %H:%M:%S}Z"
     if trial.notification:
         yield f"sent as {trial.notification}: inm explain tells what becomes of it"
     if trial.decision:

@@ -4,18 +4,19 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from inm.core import consent
+from inm.core import consent, magic
 from inm.core.algorithms import Context
 from inm.core.catalogue import Book
 from inm.core.faults import Fault
 from inm.core.fields import FieldSet
 from inm.core.grounds import UserState
 from inm.core.records import Notification
-from inm.core.scenarios import Scenario
+from inm.core.rules import Hit, Rules
+from inm.core.scenarios import Scenario, Step
 from inm.core.users import User
 
 ADDRESS = {"sms": "phone", "email": "email"}
-"""The field of recipients and users that holds a channel's address."""
+"""The field of recipients and users that holds a channel's address, where that does not depend on the route."""
 
 _OF_USER = ("language", "tone", "channel", "name")
 
@@ -61,18 +62,46 @@ class Case:
             return "loaded"
         return "fresh" if self.known.expires_at >= self.now else "stale"
 
-    def address(self, channel: str) -> str | None:
-        """The recipient's address. Of tests, and of one of several destinations, only what the notification itself names."""
-        field = ADDRESS[channel]
+    def field(self, step: Step) -> str:
+        """Which address the step needs: ``phone``, ``email``, or ``user``, the recipient's id."""
+        return ADDRESS.get(step.channel) or self._wanted(next(iter(self.routes(step)), ""))
+
+    def routes(self, step: Step) -> list[str]:
+        """Those that it may use: of those that the tenant has, all that want the address that the first one wants."""
+        names = [step.route] if step.route else self.book.tenant.routes_of(step.channel)
+        return names if step.channel in ADDRESS else [name for name in names if self._wanted(name) == self._wanted(names[0])]
+
+    def _wanted(self, route: str) -> str:
+        return self.book.addresses.get(route, "phone")
+
+    def address(self, step: Step) -> str | None:
+        """Where the step leads to."""
+        field = self.field(step)
+        return self._user(step.channel) if field == "user" else self._address(field)
+
+    def reachable(self, step: Step) -> bool:
+        """Whether something may be sent there, and has somewhere to go."""
+        return bool(self.address(step)) and not consent.channel_refusal(self.user, self.scenario, step.channel)
+
+    @property
+    def phone(self) -> str | None:
+        """The recipient's number, whatever it is written to."""
+        return self._address("phone")
+
+    def _address(self, field: str) -> str | None:
+        """Of tests, and of one of several destinations, only what the notification itself names."""
         own: str | None = getattr(self.notification, field)
         if own or self.user is None or self.notification.only or self.notification.test:
             return own
         known: str | None = getattr(self.user, field)
         return known
 
-    def reachable(self, channel: str) -> bool:
-        """Whether something may be sent there, and has somewhere to go."""
-        return bool(self.address(channel)) and not consent.channel_refusal(self.user, self.scenario, channel)
+    def _user(self, channel: str) -> str | None:
+        """The id; but an id is never magic, so that a test goes to the magic address beside it. Of several destinations it is none."""
+        notification = self.notification
+        if notification.test:
+            return next((own for own in (notification.phone, notification.email) if own and magic.fate(channel, own)), None)
+        return None if notification.only else notification.user
 
     @property
     def fields(self) -> Mapping[str, Any]:
@@ -91,8 +120,12 @@ class Case:
     def user_values(self) -> dict[str, Any]:
         """What they see as ``user``."""
         own = {name: getattr(self.user, name) for name in _OF_USER} if self.user else {}
-        addresses = {field: self.address(channel) for channel, field in ADDRESS.items()}
+        addresses = {field: self._address(field) for field in ADDRESS.values()}
         return {**self.user_fields, **_present({"id": self.notification.user, **own, **addresses})}
+
+    def first(self, rules: Rules, more: Mapping[str, str] | None = None) -> Hit:
+        """Which of the rules holds for it first; ``more`` are texts that they see besides."""
+        return rules.choose(self.request_values(), self.user_values(), self.book.tenant.name, self.now, more)
 
     def context(self) -> Context:
         """For plug-ins."""

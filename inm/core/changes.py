@@ -20,7 +20,7 @@ AHEAD = 24 * 3600 * 1000
 MOST = 100
 """Faults, and warnings, that an answer names."""
 SEEDER = "seed"
-OPERATORS = frozenset({"tenant", "key", "account", "source"})
+OPERATORS = frozenset({"tenant", "key", "account", "source", "callback"})
 """Kinds that who may change one tenant only may not change: they say who may do what, and which secrets are used."""
 
 

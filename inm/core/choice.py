@@ -6,11 +6,11 @@ from msgspec import Struct, structs
 
 from inm.core.algorithms import Algorithms, Candidate
 from inm.core.case import Case
-from inm.core.catalogue import Book
+from inm.core.catalogue import Book, BoundScenario
 from inm.core.grounds import Report, Skip
 from inm.core.records import Lane
-from inm.core.rules import Hit, Rules
-from inm.core.scenarios import Rule, Step
+from inm.core.rules import Hit
+from inm.core.scenarios import Rule, Step, groups
 
 
 class Choice(Struct, frozen=True):
@@ -30,19 +30,25 @@ class Choice(Struct, frozen=True):
         return self.rule is None or self.rule.send
 
 
-def choose(case: Case, rules: Rules, algorithms: Algorithms) -> Choice:
+def choose(case: Case, bound: BoundScenario, algorithms: Algorithms) -> Choice:
     """The first rule that holds; its plan in place of the scenario's; the user's channel first; then what the plug-in says."""
     scenario = case.scenario
-    hit = rules.choose(case.request_values(), case.user_values(), case.book.tenant.name, case.now) if scenario.rules else Hit(None, [])
+    hit = case.first(bound.rules) if scenario.rules else Hit(None, [])
     rule = None if hit.index is None else scenario.rules[hit.index]
-    plan, lane = scenario.plan, scenario.lane
+    plan, lane = bound.steps, scenario.lane
     if rule:
-        plan, lane = _replaced(rule.plan or plan, rule, case.book), rule.lane or lane
+        plan, lane = _replaced(bound.steps_by(rule), rule, case.book), rule.lane or lane
     preferred = case.user.channel if case.user and scenario.preference == "user" else None
     if preferred:
-        plan = sorted(plan, key=lambda step: step.channel != preferred)
+        plan = _preferring(plan, preferred)
     choice = Choice(plan, case.notification.lane or lane, hit, rule, preferred)
     return _by_algorithm(case, choice, algorithms) if scenario.choose and choice.send else choice
+
+
+def _preferring(plan: Sequence[Step], channel: str) -> list[Step]:
+    """Steps of the channel first; what begins together stays together."""
+    together = sorted(groups(plan), key=lambda group: all(step.channel != channel for _, step in group))
+    return [step for group in together for _, step in group]
 
 
 def _replaced(plan: Sequence[Step], rule: Rule, book: Book) -> list[Step]:
@@ -65,7 +71,7 @@ def _replaced(plan: Sequence[Step], rule: Rule, book: Book) -> list[Step]:
 def _by_algorithm(case: Case, choice: Choice, algorithms: Algorithms) -> Choice:
     assert case.scenario.choose
     candidates = [
-        Candidate(number, step.channel, step.template, step.sender, case.reachable(step.channel))
+        Candidate(number, step.channel, step.template, step.sender, case.reachable(step))
         for number, step in enumerate(choice.plan, 1)
     ]  # fmt: skip
     numbers, report = algorithms.choose(case.scenario.choose, candidates, case.context())

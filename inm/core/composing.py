@@ -1,7 +1,7 @@
 """Composing: one step made into a delivery, with its text in the recipient's language, or the reason why it cannot be."""
 
 from inm.core import consent, magic
-from inm.core.case import ADDRESS, Case
+from inm.core.case import Case
 from inm.core.ids import delivery_id
 from inm.core.records import Content, Delivery, Lane
 from inm.core.rendering import RenderError
@@ -29,13 +29,14 @@ def compose(case: Case, step: Step, number: int, lane: Lane, expires: int) -> De
     sender = book.senders.get(step.sender)
     if sender is None:
         raise CannotError("unknown-sender", f"sender {step.sender} is not there")
-    route = step.route or book.tenant.routes.get(step.channel)
-    if route is None:
+    routes = case.routes(step)
+    if not routes:
         raise CannotError("route-down", f"the tenant has no route for {step.channel}")
     variant, content = _content(case, template)
     encoding, parts = _segments(content, step, case.scenario.max_parts)
     language, _, tone = variant.partition("/")
-    test = notification.test and magic.fate(step.channel, to)
+    if notification.test and magic.fate(step.channel, to):
+        routes = [magic.route(step.channel)]
     return Delivery(
         id=delivery_id(notification.id, number, 1),
         notification=notification.id,
@@ -44,7 +45,8 @@ def compose(case: Case, step: Step, number: int, lane: Lane, expires: int) -> De
         scenario=case.scenario.name,
         channel=step.channel,
         lane=lane,
-        route=magic.route(step.channel) if test else route,
+        route=routes[0],
+        routes=routes if len(routes) > 1 else [],
         to=to,
         sender=sender.address,
         content=content,
@@ -59,6 +61,7 @@ def compose(case: Case, step: Step, number: int, lane: Lane, expires: int) -> De
         encoding=encoding,
         on_unknown=case.scenario.on_unknown,
         tone=tone or None,
+        track=step.until == "read",
     )
 
 
@@ -66,9 +69,9 @@ def _address(case: Case, step: Step) -> str:
     entry = consent.channel_refusal(case.user, case.scenario, step.channel)
     if entry:
         raise CannotError("opted-out", f"the user has opted out of {entry}")
-    address = case.address(step.channel)
+    address = case.address(step)
     if not address:
-        raise CannotError("no-address", f"no {ADDRESS[step.channel]}")
+        raise CannotError("no-address", f"no {case.field(step)}")
     return address
 
 

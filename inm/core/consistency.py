@@ -1,23 +1,27 @@
 """Consistency: what is wrong between the documents of one tenant, and inside them beyond their shape."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Struct
 
-from inm.core import fields, sources
+from inm.core import callbacks, fields, networks, soundness, sources
 from inm.core.books import Book, Parts, bound, is_template, version_of
-from inm.core.documents import Sender, Tenant, shape
+from inm.core.callbacks import Callback
+from inm.core.documents import Document, Sender, Tenant, shape
+from inm.core.doubts import doubts
 from inm.core.faults import Fault, child
 from inm.core.fields import Fields
+from inm.core.networks import Network
 from inm.core.records import ChannelName
 from inm.core.reference import Held
-from inm.core.scenarios import Rule, Scenario, Step
+from inm.core.scenarios import Plan, Rule, Scenario, Step
 from inm.core.sources import Source
 from inm.core.templates import Template, TemplateDocument
+from inm.core.windows import Holidays, Window
+from inm.core.zones import is_zone
 
 SEEN_BY_TEMPLATES = frozenset({"name"})
 """What templates see beside the declared fields: the user's name."""
@@ -28,6 +32,7 @@ _SENDER = {
         re.compile(r"[^\x00-\x1f<>]*<[^@\s<>\x00-\x1f]+@[^@\s<>\x00-\x1f]+>|[^@\s<>\x00-\x1f]+@[^@\s<>\x00-\x1f]+"),
         "an address, with or without a name: Acme <billing@acme.example>",
     ),
+    "rest": (re.compile(r"[^\x00-\x1f\x7f]{1,254}"), "a name, as the system that is called knows it"),
 }
 
 
@@ -55,7 +60,7 @@ def check(tenant: str, held: Mapping[str, Held], routes: Mapping[str, str], chan
         return Checked(None, faults or [missing], [])
     looking = _Check(parts, book, routes, looked_at)
     faults += looking.faults()
-    return Checked(None if faults else book, faults, [] if faults else sorted(set(looking.warnings())))
+    return Checked(None if faults else book, faults, [] if faults else sorted(set(doubts(parts, book, looking.versions, looked_at))))
 
 
 def _shapes(parts: Parts, looked_at: Collection[str]) -> Iterator[tuple[str, Fault]]:
@@ -95,58 +100,59 @@ class _Check:
     def faults(self) -> Iterator[tuple[str, Fault]]:
         """By path."""
         for path, document in self.parts.documents.items():
-            if isinstance(document, Tenant):
-                found = self._tenant(document)
-            elif isinstance(document, Fields):
-                found = fields.check(document)
-            elif isinstance(document, Sender):
-                found = _sender(document)
-            elif isinstance(document, Source):
-                found = self._source(path, document)
-            elif isinstance(document, Scenario):
-                found = self._scenario(path, document)
-            else:
-                continue
-            yield from ((path, fault) for fault in found)
+            yield from ((path, fault) for fault in self._document(path, document))
         for path, template in self.versions.items():
             yield from ((path, fault) for fault in self._template(template))
 
-    def warnings(self) -> Iterator[tuple[str, str]]:
-        """By path: what can be, but will hardly do what is meant. Only where there are no faults."""
-        yield from ((path, warning) for path, template in self.versions.items() for warning in _toneless(template))
-        for path, scenario in self.parts.of(Scenario).items():
-            names = _templates(scenario)
-            if path in self.looked_at:
-                unapproved = [name for name in names if name not in self.book.templates]
-                yield from ((path, f"template {name} has no approved version yet: steps with it are skipped") for name in unapproved)
-            served = [template for name in names if (template := self.book.templates.get(name)) and path in self.looked_at]
-            yield from ((path, warning) for template in served for warning in self._unbound(scenario, template))
-            for other, template in self.versions.items():
-                if template.name in names:
-                    yield from ((other, warning) for warning in self._unbound(scenario, template))
-
-    def _unbound(self, scenario: Scenario, template: Template) -> Iterator[str]:
-        """Fields that a template needs, though no request of the scenario is bound to bring them."""
-        declared = [*self.book.request.fields.items(), *self.book.user.fields.items()]
-        bound_to = {*scenario.requires, *(name for name, field in declared if field.required or field.default is not None)}
-        missing = template.needed - bound_to if self.book.request.declared else frozenset()
-        for name in sorted(missing and missing - self._ensured(scenario, template.name)):
-            yield f"scenario {scenario.name}: template {template.name} needs {name}, which no request must bring: name it in requires"
-
-    def _ensured(self, scenario: Scenario, template: str) -> frozenset[str]:
-        """Fields that are there whenever the scenario uses a template, by the conditions of the rules that name it."""
-        if any(step.template == template for step in scenario.plan):
-            return frozenset()
-        rules = self.book.scenarios[scenario.name].rules
-        return frozenset.intersection(*(rules.ensured(index) for index, rule in enumerate(scenario.rules) if template in _named(rule)))
+    def _document(self, path: str, document: Document) -> Iterable[Fault]:
+        match document:
+            case Tenant():
+                return self._tenant(document)
+            case Fields():
+                return fields.check(document)
+            case Sender():
+                return _sender(document)
+            case Source():
+                return self._source(path, document)
+            case Callback():
+                return callbacks.faults(document, _networks(self.book.tenant), self.book.scenarios)
+            case Plan():
+                return self._plan(document.steps, "/steps", path)
+            case Holidays():
+                return soundness.of_holidays(document)
+            case Window():
+                return self._window(document)
+            case Scenario():
+                return self._scenario(path, document)
+            case _:
+                return ()
 
     def _tenant(self, tenant: Tenant) -> Iterator[Fault]:
-        try:
-            ZoneInfo(tenant.timezone)
-        except (OSError, ValueError, ZoneInfoNotFoundError):
+        if not is_zone(tenant.timezone):
             yield Fault("/timezone", "no such time zone", repr(tenant.timezone[:60]), "an IANA time zone as Europe/Rome")
-        for channel, route in tenant.routes.items():
-            yield from self._route(channel, route, f"/routes/{channel}")
+        try:
+            networks.parse(tenant.networks)
+        except ValueError as error:
+            yield Fault("/networks", str(error))
+        for channel in tenant.routes:
+            for route in tenant.routes_of(channel):
+                yield from self._route(channel, route, f"/routes/{channel}")
+        if tenant.cap and tenant.cap.digest:
+            yield from self._named(tenant.cap.digest, self.book.scenarios, "/cap/digest")
+        for channel, window in tenant.windows.items():
+            yield from self._named(window, self.book.windows.documents, f"/windows/{channel}")
+
+    def _named(self, name: str, known: Collection[str], pointer: str) -> Iterator[Fault]:
+        if name not in known:
+            last = pointer.split("/")[-1]
+            what = {"window": "window", "plan": "plan", "holidays": "holidays", "digest": "scenario"}.get(last, "window")
+            yield Fault(pointer, f"no such {what}", repr(name), ", ".join(sorted(known)[:20]) or "none is there")
+
+    def _window(self, window: Window) -> Iterator[Fault]:
+        if window.holidays:
+            yield from self._named(window.holidays, self.book.windows.holidays, "/holidays")
+        if is_zone(self.book.tenant.timezone):
+            yield from soundness.of_window(window, self.book)
 
     def _route(self, channel: ChannelName, route: str, pointer: str) -> Iterator[Fault]:
         if self.routes.get(route) != channel:
@@ -169,16 +175,31 @@ class _Check:
                 yield Fault(child("/variants", key), "reads a field that is not declared", name, ", ".join(sorted(allowed)))
 
     def _scenario(self, path: str, scenario: Scenario) -> Iterator[Fault]:
-        for index, step in enumerate(scenario.plan):
-            yield from self._step(step, f"/plan/{index}")
+        bound = self.book.scenarios[scenario.name]
+        yield from self._plan(scenario.plan, "/plan", path)
         for index, rule in enumerate(scenario.rules):
-            yield from self._rule(rule, rule.plan or scenario.plan, f"/rules/{index}")
+            if rule.plan is not None:
+                yield from self._plan(rule.plan, f"/rules/{index}/plan", path)
+            yield from self._rule(rule, bound.steps_by(rule), f"/rules/{index}")
+        if scenario.window:
+            yield from self._named(scenario.window, self.book.windows.documents, "/window")
+        if path in self.looked_at and is_zone(self.book.tenant.timezone):
+            yield from soundness.of_windows(scenario, self.book)
         if self.book.request.declared:
             for index, name in enumerate(scenario.requires):
                 if name not in self.book.request.fields:
                     yield Fault(f"/requires/{index}", "no such field", name, ", ".join(self.book.request.fields))
         if path in self.looked_at:
             yield from self.book.scenarios[scenario.name].rules.faults
+
+    def _plan(self, plan: list[Step] | str, pointer: str, path: str) -> Iterator[Fault]:
+        if isinstance(plan, str):
+            yield from self._named(plan, self.book.plans, pointer)
+            return
+        for index, step in enumerate(plan):
+            yield from self._step(step, f"{pointer}/{index}")
+        if path in self.looked_at:
+            yield from soundness.of_steps(plan, pointer, self.book)
 
     def _step(self, step: Step, pointer: str) -> Iterator[Fault]:
         yield from self._of_channels(step.template, self.channels, [step.channel], f"{pointer}/template")
@@ -189,8 +210,6 @@ class _Check:
             yield Fault(f"{pointer}/route", f"is missing, and the tenant has no route for {step.channel}")
 
     def _rule(self, rule: Rule, plan: list[Step], pointer: str) -> Iterator[Fault]:
-        for index, step in enumerate(rule.plan or ()):
-            yield from self._step(step, f"{pointer}/plan/{index}")
         channels = [step.channel for step in plan]
         if rule.template:
             yield from self._of_channels(rule.template, self.channels, channels, f"{pointer}/template")
@@ -207,6 +226,13 @@ class _Check:
             yield Fault(pointer, f"no {what} of channel {words}", repr(name), _few(known, *channels))
 
 
+def _networks(tenant: Tenant) -> Sequence[Network]:
+    try:
+        return networks.parse(tenant.networks)
+    except ValueError:
+        return ()
+
+
 def _channel(document: object) -> object:
     return document.get("channel") if isinstance(document, dict) else None
 
@@ -220,22 +246,6 @@ def _version(item: Held) -> object:
 
 def _few(known: Mapping[str, object], *channels: str) -> str:
     return ", ".join(sorted(name for name, channel in known.items() if channel in channels)[:20]) or "none is there"
-
-
-def _templates(scenario: Scenario) -> set[str]:
-    """Those that it may use."""
-    return {step.template for step in scenario.plan}.union(*map(_named, scenario.rules))
-
-
-def _named(rule: Rule) -> set[str]:
-    """Those that a rule names."""
-    return {step.template for step in rule.plan or ()} | ({rule.template} if rule.template else set())
-
-
-def _toneless(template: Template) -> Iterator[str]:
-    """Languages that are there in tones of voice only."""
-    for language in sorted({key.partition("/")[0] for key in template.keys} - {*template.keys}):
-        yield f"variant {language} is missing: who wants no tone of voice that is there gets another language"
 
 
 def _sender(sender: Sender) -> Iterator[Fault]:

@@ -2,22 +2,22 @@
 
 from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from inm.core import consent
+from inm.core import consent, holding
 from inm.core.algorithms import Algorithms, NoAlgorithms
-from inm.core.case import ADDRESS, Case
+from inm.core.case import Case
 from inm.core.catalogue import Book, BoundScenario
 from inm.core.choice import Choice, choose
 from inm.core.composing import CannotError, compose
 from inm.core.grounds import Grounds, Report, Skip
 from inm.core.records import Delivery, Notification
-from inm.core.scenarios import Step, Until
+from inm.core.scenarios import LAST, Scenario, Step, Until, groups
 from inm.core.users import User
 
-__all__ = ["Decision", "Refusal", "Send", "Skip", "decide"]
+__all__ = ["Decision", "Hold", "Refusal", "Send", "Skip", "decide"]
 
-_MENDED_LAST = ("opted-out", "no-address", "not-chosen")
+_MENDED_LAST = ("window-closed", "opted-out", "no-address", "not-needed", "not-chosen")
 """Reasons of single steps that tell less than any other: nobody can mend them in the scenario or the fields."""
 
 
@@ -31,6 +31,10 @@ class Send(Struct, frozen=True):
     skipped: list[Skip]
     grounds: Grounds = Grounds()
     plan: list[Step] = []
+    beside: list["Send"] = []
+    """The steps that begin together with it; what they rest on and skipped is told here."""
+    last: int = 0
+    """The number of the last step that begins now, or never: the plan goes on behind it."""
 
 
 class Refusal(Struct, frozen=True):
@@ -43,7 +47,20 @@ class Refusal(Struct, frozen=True):
     plan: list[Step] = []
 
 
-Decision = Send | Refusal
+class Hold(Struct, frozen=True):
+    """Not now: decide again at ``until`` (ms), when the windows of the step ``step`` are open."""
+
+    until: int
+    detail: str
+    step: int
+    skipped: list[Skip]
+    grounds: Grounds = Grounds()
+    plan: list[Step] = []
+
+
+Decision = Send | Refusal | Hold
+
+NOTHING = ("", "")
 
 NONE = NoAlgorithms()
 
@@ -58,28 +75,30 @@ def decide(
     now: int,
     algorithms: Algorithms = NONE,
     plan: Sequence[Step] = (),
+    last: tuple[str, str] = NOTHING,
 ) -> Decision:
     """The decision for ``notification.step`` at ``now`` (ms), when its ``at`` has come, by the documents of its tenant.
 
-    ``plan`` is what was decided for the first step: further steps go on with it. Validity counts from the later of
-    ``received`` and ``at``; no attempt begins after it or after the step's deadline.
+    ``plan`` is what was decided for the first step: further steps go on with it. ``last`` is what the step before came to, and
+    why. Validity counts from the later of ``received`` and ``at``; no attempt begins after it or after the step's deadline.
     """
     bound = book.scenarios.get(notification.scenario) if book else None
     if book is None or bound is None:
         reason = "unknown-scenario" if book else "unknown-tenant"
         return Refusal(reason, f"{notification.tenant}/{notification.scenario}", [])
     case = Case(notification, book, bound.document, user, now)
-    late = now - _validity_ends(case)
+    late = now - validity_ends(notification, bound.document)
     if late > 0:
+        reason = "window-closed" if notification.held else "expired"
         detail = f"its validity of {case.scenario.validity} s ended {late} ms ago"
-        return Refusal("expired", detail, [], _grounds(case, bound))
+        return Refusal(reason, detail, [], _grounds(case, bound))
     entry = consent.refusal(case.user, case.scenario)
     if entry:
         return Refusal("opted-out", f"the user has opted out of {entry}", [], _grounds(case, bound))
-    return _decide(case, bound, algorithms, plan)
+    return _decide(case, bound, algorithms, plan, last)
 
 
-def _decide(case: Case, bound: BoundScenario, algorithms: Algorithms, plan: Sequence[Step]) -> Decision:
+def _decide(case: Case, bound: BoundScenario, algorithms: Algorithms, plan: Sequence[Step], last: tuple[str, str]) -> Decision:
     reports: list[Report] = []
     if case.scenario.enrich:
         added, report = algorithms.enrich(case.scenario.enrich, case.context())
@@ -88,7 +107,7 @@ def _decide(case: Case, bound: BoundScenario, algorithms: Algorithms, plan: Sequ
     if plan:
         choice = Choice(list(plan), case.notification.lane or case.scenario.lane)
     else:
-        choice = choose(case, bound.rules, algorithms)
+        choice = choose(case, bound, algorithms)
         if choice.report:
             reports.append(choice.report)
     failed = _failed(case, reports)
@@ -98,25 +117,83 @@ def _decide(case: Case, bound: BoundScenario, algorithms: Algorithms, plan: Sequ
     if not choice.send or not choice.plan:
         detail = "the algorithm chose none of the steps" if choice.send else "a rule wants nothing sent"
         return Refusal("suppressed", detail, choice.left_out, _grounds(case, bound, choice, reports, choice.left_out))
-    delivery, skipped = _first_step(case, choice)
-    grounds = _grounds(case, bound, choice, reports, skipped)
-    if delivery is None:
-        reason, detail = _why_none(skipped)
-        return Refusal(reason, detail, skipped, grounds, choice.plan)
-    step = choice.plan[delivery.step - 1]
-    return Send(delivery, case.now + step.after * 1000, step.until, len(choice.plan), skipped, grounds, choice.plan)
+    found = _Steps(case, bound, choice).begin(last)
+    grounds = _grounds(case, bound, choice, reports, found.skipped)
+    if isinstance(found, Refusal):
+        return structs.replace(found, grounds=grounds, plan=choice.plan)
+    return structs.replace(found, grounds=grounds, plan=choice.plan)
 
 
-def _first_step(case: Case, choice: Choice) -> tuple[Delivery | None, list[Skip]]:
-    """The first step that can be made, from the notification's on, and those before it and outside of the choice."""
-    skipped: list[Skip] = []
-    validity_ends = _validity_ends(case)
-    for number, step in enumerate(choice.plan[case.notification.step - 1 :], case.notification.step):
+class _Steps:
+    """The steps of a plan, of which the first that can be made is looked for."""
+
+    def __init__(self, case: Case, bound: BoundScenario, choice: Choice) -> None:
+        self.case = case
+        self.bound = bound
+        self.choice = choice
+        self.skipped: list[Skip] = []
+        self.waits: list[tuple[int, str, Send]] = []
+        """Steps of the group at hand that must wait: until when (ms), and why."""
+
+    def begin(self, last: tuple[str, str]) -> Decision:
+        """The first steps of which one can be made, from the notification's on; those that cannot are told."""
+        for group in groups(self.choice.plan, self.case.notification.step):
+            self.waits = []
+            sends = [send for number, step in group if (send := self._send(step, number, last))]
+            if sends:
+                return self._together(sends, group[-1][0])
+            if self.waits:
+                until, detail, send = min(self.waits, key=lambda wait: wait[0])
+                return Hold(until, detail, send.delivery.step, self.told)
+            last = ("skipped", self.skipped[-1].reason)
+        return Refusal(*_why_none(self.told), self.told)
+
+    @property
+    def told(self) -> list[Skip]:
+        """All steps that are not taken."""
+        return self.skipped + self.choice.left_out
+
+    def _together(self, sends: list[Send], last: int) -> Send:
+        """What begins together; those whose windows are shut are made now too, and sent when they open."""
+        ends = validity_ends(self.case.notification, self.case.scenario)
+        for until, _, send in self.waits:
+            wait = until - self.case.now
+            expires = min(ends, send.deadline + wait)
+            delivery = structs.replace(send.delivery, closes=self.case.now, reopens=until, expires=expires)
+            sends.append(structs.replace(send, delivery=delivery, deadline=send.deadline + wait))
+        return structs.replace(sends[0], beside=sends[1:], last=last, skipped=self.told)
+
+    def _send(self, step: Step, number: int, last: tuple[str, str]) -> Send | None:
+        """The step, if it can be made now."""
         try:
-            return compose(case, step, number, choice.lane, min(validity_ends, case.now + step.after * 1000)), skipped + choice.left_out
+            self._needed(step, last)
+            return self._made(step, number)
         except CannotError as error:
-            skipped.append(Skip(number, step.channel, error.reason, error.detail))
-    return None, skipped + choice.left_out
+            self.skipped.append(Skip(number, step.channel, error.reason, error.detail))
+        return None
+
+    def _needed(self, step: Step, last: tuple[str, str]) -> None:
+        if step.unless is None:
+            return
+        if self.case.first(self.bound.condition(step.unless), dict(zip(LAST, last, strict=True))).index is not None:
+            raise CannotError("not-needed", f"unless {step.unless}")
+
+    def _made(self, step: Step, number: int) -> Send | None:
+        case, now = self.case, self.case.now
+        ends = validity_ends(case.notification, case.scenario)
+        windows = holding.openings(case, step, self.choice.lane)
+        delivery = compose(case, step, number, self.choice.lane, min(ends, now + step.after * 1000))
+        send = Send(delivery, now + step.after * 1000, step.until, len(self.choice.plan), [])
+        if not windows:
+            return send
+        shut = holding.wait(windows, now, ends, delivery.id)
+        if shut is None:
+            times = holding.times(windows, now, delivery.id)
+            return structs.replace(send, delivery=structs.replace(delivery, closes=times.closes, reopens=times.reopens))
+        if shut.until is None:
+            raise CannotError("window-closed", shut.detail)
+        self.waits.append((shut.until, shut.detail, send))
+        return None
 
 
 def _why_none(skipped: list[Skip]) -> tuple[str, str]:
@@ -124,12 +201,13 @@ def _why_none(skipped: list[Skip]) -> tuple[str, str]:
     ranked = sorted(skipped, key=lambda skip: _MENDED_LAST.index(skip.reason) if skip.reason in _MENDED_LAST else -1)
     if ranked and ranked[0].reason != "no-address":
         return ranked[0].reason, f"step {ranked[0].step} ({ranked[0].channel}): {ranked[0].detail}"
-    wanted = ", ".join(dict.fromkeys(ADDRESS[skip.channel] for skip in skipped if skip.reason == "no-address"))
+    wanted = ", ".join(dict.fromkeys(skip.detail.removeprefix("no ") for skip in skipped if skip.reason == "no-address"))
     return "no-address", f"the plan needs {wanted}" if wanted else "the plan has no further step"
 
 
-def _validity_ends(case: Case) -> int:
-    return max(case.notification.received, case.notification.at or 0) + case.scenario.validity * 1000
+def validity_ends(notification: Notification, scenario: Scenario) -> int:
+    """When (ms) it is no use any more."""
+    return max(notification.received, notification.at or 0) + scenario.validity * 1000
 
 
 def _failed(case: Case, reports: list[Report]) -> Report | None:

@@ -2,38 +2,56 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
 
 import msgspec
 from msgspec import Meta, Struct
 
 from inm.core import yamltext
+from inm.core.callbacks import Callback
+from inm.core.capping import Cap
 from inm.core.faults import Fault, find
 from inm.core.fields import Fields
 from inm.core.records import ChannelName, Language, Name, Tone
 from inm.core.reference import Wrong
-from inm.core.scenarios import Scenario
+from inm.core.scenarios import Plan, Scenario
 from inm.core.sources import Source
 from inm.core.templates import TemplateDocument
+from inm.core.windows import Holidays, Window
 
 Role = Literal["viewer", "editor", "moderator", "operator", "admin"]
 
 
+# No pattern: msgspec 0.22 crashes on a list or a text with one. A name that is not there is refused anyway.
+_Route = Annotated[str, Meta(min_length=1, max_length=100)]
+
+
 class Tenant(Struct, frozen=True, forbid_unknown_fields=True, tag="tenant", tag_field="kind", omit_defaults=True):
-    """A brand. ``routes`` names the route of each channel that steps use unless they name one."""
+    """A brand. ``routes`` names the route, or routes, of each channel that steps use unless they name one."""
 
     name: Name
     title: str
     language: Language
     timezone: str
     """IANA name."""
-    routes: dict[ChannelName, Name]
+    routes: dict[ChannelName, _Route | Annotated[list[_Route], Meta(min_length=1, max_length=20)]]
+    windows: dict[ChannelName, Name] = {}
+    """Documents of kind window: over that channel nothing is sent outside of it."""
+    networks: list[str] = []
+    """Private networks that its callbacks may lead to: ``10.20.0.0/16``."""
+    cap: Cap | None = None
+    """How many messages a recipient gets at most in a time."""
     fallback: dict[Language, list[Language]] = {}
     """What to try after a language; by its own parts (``it-CH``, ``it``) if absent. The tenant's language and English come last always."""
     tones: dict[Tone, list[Tone]] = {}
     """What to try after a tone of voice; a variant without tone comes last always."""
     moderation: bool = True
     """Whether a template's version needs another person than its author to approve it."""
+
+    def routes_of(self, channel: str) -> list[str]:
+        """The routes of a channel that steps may use: none if there is no word of it."""
+        found = self.routes.get(cast(ChannelName, channel), [])
+        return [found] if isinstance(found, str) else found
 
 
 class Sender(Struct, frozen=True, forbid_unknown_fields=True, tag="sender", tag_field="kind", omit_defaults=True):
@@ -65,7 +83,7 @@ class Account(Struct, frozen=True, forbid_unknown_fields=True, tag="account", ta
     password: str | None = None
 
 
-Document = Tenant | Fields | Sender | TemplateDocument | Scenario | Source | Key | Account
+Document = Tenant | Fields | Sender | TemplateDocument | Plan | Window | Holidays | Scenario | Source | Callback | Key | Account
 KINDS: Mapping[str, type[Document]] = {str(kind.__struct_config__.tag): kind for kind in get_args(Document)}
 
 

@@ -12,6 +12,7 @@ from inm.core.records import Lane
 
 Event = Literal[
     "scheduled",
+    "held",
     "accepted",
     "step",
     "retried",
@@ -22,6 +23,7 @@ Event = Literal[
     "unknown",
     "expired",
     "suppressed",
+    "cancelled",
     "expanded",
 ]
 
@@ -40,7 +42,7 @@ class Rejected(Struct, frozen=True, omit_defaults=True):
     """A step that was not taken."""
 
     step: Annotated[int, Meta(description="Step of the plan, from 1; those that an algorithm left out come behind those it chose.")]
-    channel: Annotated[str, Meta(description="sms or email.")]
+    channel: Annotated[str, Meta(description="sms, email or rest.")]
     reason: Annotated[str, Meta(description="Why, from the documented list of reasons.")]
 
 
@@ -71,10 +73,12 @@ class Edr(Struct, frozen=True, omit_defaults=True, tag=1, tag_field="schema"):
     event: Annotated[
         Event,
         Meta(
-            description="What happened: scheduled (it waits for its time), accepted (the request is taken), step (a further step of the "
-            "plan begins), retried (an attempt failed, another follows), submitted (the provider took it), delivered, read, failed, "
-            "unknown (no one knows whether it arrived), expired (its time ended before it could be sent), suppressed (nothing is sent: a "
-            "rule or the recipient wants it so), expanded (it stood for several recipients, who have notifications of their own)."
+            description="What happened: scheduled (it waits for its time), held (it waits for its window to open), accepted (the request "
+            "is taken), step (a further step of the plan begins), retried (an attempt failed, another follows), submitted (the provider "
+            "took it), delivered, read, failed, unknown (no one knows whether it arrived), expired (its time ended before it could be "
+            "sent), suppressed (nothing is sent: a rule or the recipient wants it so), cancelled (called back by its sender before it was "
+            "sent; not final: a step that was not needed any more), expanded (it stood for several recipients, who have notifications of "
+            "their own)."
         ),
     ]
     at: Annotated[int, Meta(description="When it happened (ms).")]
@@ -86,7 +90,7 @@ class Edr(Struct, frozen=True, omit_defaults=True, tag=1, tag_field="schema"):
     request_id: Annotated[str | None, Meta(description="The producer's own reference.")] = None
     user: Annotated[str | None, Meta(description="The tenant's id of the recipient.")] = None
     to: Annotated[str | None, Meta(description="The address used.")] = None
-    channel: Annotated[str | None, Meta(description="sms or email.")] = None
+    channel: Annotated[str | None, Meta(description="sms, email or rest.")] = None
     route: Annotated[str | None, Meta(description="The configured connection used.")] = None
     lane: Annotated[Lane | None, Meta(description="Its priority.")] = None
     sender: Annotated[str | None, Meta(description="What the recipient sees as the sender.")] = None
@@ -108,4 +112,6 @@ class Edr(Struct, frozen=True, omit_defaults=True, tag=1, tag_field="schema"):
     test: Annotated[bool, Meta(description="A test, not to be counted as business.")] = False
     parent: Annotated[str | None, Meta(description="The notification that this one was made from.")] = None
     children: Annotated[int, Meta(description="With expanded: how many notifications were made from this one.")] = 0
+    campaign: Annotated[str | None, Meta(description="Name of the campaign that it is of.")] = None
+    until: Annotated[int | None, Meta(description="With held: when it goes on (ms).")] = None
     decision: Annotated[Decided | None, Meta(description="With accepted and step: what the decision rests on.")] = None

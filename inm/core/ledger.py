@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from inm.core.edr import Edr, Event
 from inm.core.grounds import Grounds
 from inm.core.records import Delivery, Lane, Notification, Outcome
-from inm.core.scenarios import Step
+from inm.core.scenarios import Step, Until
 
 
 class Told(Struct, frozen=True, array_like=True):
@@ -43,13 +43,18 @@ class Sent(Struct, array_like=True):
     submitted: int | None = None
     delivered: int | None = None
     tone: str | None = None
+    until: Until = "delivered"
+    """What satisfies its step."""
+    reports: bool = True
+    """Whether the channel reports on what it took, as far as an answer has said so."""
+    due: int = 0
+    """When the next attempt is made (ms), if one has been scheduled."""
 
 
 class Journey(Struct, array_like=True):
     """One notification; a row of the journeys table. ``expires`` (ms) is when the row may go.
 
-    ``state`` is the last event that counted; ``pending`` what the end will be if no further step can be made.
-    ``notification`` and ``plan`` are kept while steps may follow.
+    ``state`` is the last event that counted. ``notification`` and ``plan`` are kept while steps may follow.
     """
 
     id: str
@@ -62,11 +67,20 @@ class Journey(Struct, array_like=True):
     expires: int
     request_id: str | None = None
     user: str | None = None
-    step: int = 1
-    until: str = "delivered"
+    step: int = 0
+    """The last step that was begun or left out; 0: none is decided yet."""
+    open: list[int] = []
+    """The steps that were begun together last and can still end or begin something."""
     state: str = "accepted"
     final: bool = False
-    pending: tuple[Event, str] | None = None
+    pending: tuple[Event, str, int] | None = None
+    """What the last steps came to, the reason, and the best known of them: the end, if no further step can be made."""
+    held: int = 0
+    """Until when (ms) it is held, if it is."""
+    stopped: list[int] = []
+    """Steps that are not to be sent any more, as far as they have not been."""
+    calling: bool = False
+    """The sender has called it back; the end is what becomes of what may be under way."""
     notification: Notification | None = None
     deliveries: list[Sent] = []
     events: list[Told] = []
@@ -78,19 +92,37 @@ class Journey(Struct, array_like=True):
     """As it was decided for the first step."""
     test: bool = False
     parent: str | None = None
+    campaign: str | None = None
+    row: int = 0
+    """The notification's."""
+    standing: int = 0
+    """As what it has been counted; 0 in a journey that begins: see :mod:`inm.core.completeness`."""
 
 
 class Effects(Struct):
-    """What is to be emitted. ``deadline`` is an outcome for when its ``at`` has come; ``again`` goes back to evaluate.
+    """What is to be emitted. ``deadlines`` are outcomes for when their ``at`` has come; ``again`` goes back to evaluate.
 
-    ``children`` go there too, each under its own key.
+    ``later`` goes there when the time that it is held until has come; ``children`` go there too, each under its own key.
+    ``stopped`` are ids of deliveries that are not to be sent any more.
     """
 
     edrs: list[Edr] = field(default_factory=list)
-    delivery: Delivery | None = None
-    deadline: Outcome | None = None
+    deliveries: list[Delivery] = field(default_factory=list)
+    deadlines: list[Outcome] = field(default_factory=list)
     again: Notification | None = None
+    later: Notification | None = None
     children: list[Notification] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+
+    @property
+    def delivery(self) -> Delivery | None:
+        """The first of them."""
+        return self.deliveries[0] if self.deliveries else None
+
+    @property
+    def deadline(self) -> Outcome | None:
+        """The last of them."""
+        return max(self.deadlines, key=lambda deadline: deadline.at, default=None)
 
 
 def copy(journey: Journey) -> Journey:
@@ -100,4 +132,6 @@ def copy(journey: Journey) -> Journey:
     copied.events = [*journey.events]
     copied.seen = [*journey.seen]
     copied.grounds = [*journey.grounds]
+    copied.open = [*journey.open]
+    copied.stopped = [*journey.stopped]
     return copied

@@ -22,6 +22,8 @@ ADDRESSES: dict[str, dict[str, Fate]] = {
     "sms": {_PHONE.format(number): fate for number, fate in enumerate(get_args(Fate), 1)},
     "email": {_EMAIL.format(fate): fate for fate in get_args(Fate)},
 }
+# A system that is called by REST may know people by either.
+ADDRESSES["rest"] = ADDRESSES["sms"] | ADDRESSES["email"]
 """What each magic address of a channel stands for."""
 
 
@@ -37,6 +39,11 @@ def fate(channel: str, address: str) -> Fate | None:
 def is_magic(address: str) -> bool:
     """Whether it is a magic address of any channel."""
     return any(fate(channel, address) for channel in ADDRESSES)
+
+
+def is_route(name: str) -> bool:
+    """Whether it is a built-in route's name."""
+    return name.startswith(RESERVED)
 
 
 def route(channel: str) -> str:

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from inm.core.results import Answer
 
-ChannelName = Literal["sms", "email"]
+ChannelName = Literal["sms", "email", "rest"]
 Lane = Literal["urgent", "normal", "bulk"]
 LANES: tuple[Lane, ...] = ("urgent", "normal", "bulk")
 
@@ -65,7 +65,7 @@ class Request(Struct, omit_defaults=True, forbid_unknown_fields=True):
 
 
 class Notification(Struct, omit_defaults=True):
-    """A validated request for one recipient, on ``inm.notifications``."""
+    """A validated request for one recipient, on ``inm.notifications.<lane>``."""
 
     id: str
     key: str
@@ -97,15 +97,23 @@ class Notification(Struct, omit_defaults=True):
     """What the users stage said when it was asked for the user's data; None: it has not been asked."""
     asked: int = 0
     """How often it has been."""
+    held: int = 0
+    """Until when (ms) it was held, since a window was shut. Above 0 it comes back from that."""
+    campaign: str | None = None
+    """The campaign that it is of: the ledger has one notification for a recipient of a campaign."""
+    row: int = 0
+    """Which of the campaign's recipients, from 1."""
 
 
 class Content(Struct, omit_defaults=True):
-    """What is to be said, rendered. SMS has ``text``; e-mail ``subject``, ``text`` and perhaps ``html``."""
+    """What is to be said, rendered. SMS has ``text``; e-mail ``subject``, ``text``, ``html``; REST ``text``, ``title``, ``data``."""
 
     text: str
     subject: str | None = None
     html: str | None = None
     flash: bool = False
+    title: str | None = None
+    data: dict[str, str] = {}
 
 
 class Delivery(Struct, omit_defaults=True):
@@ -135,10 +143,19 @@ class Delivery(Struct, omit_defaults=True):
     on_unknown: Literal["resend", "wait-for-receipt"] = "wait-for-receipt"
     redelivered: bool = False
     """It may have been submitted before: a worker died between the submit and its commit."""
+    routes: list[str] = []
+    """Those that it may go by, if there are several: ``route`` is chosen among them for each try."""
+    avoid: list[str] = []
+    """Those of them that were tried in vain just now."""
     offer: int = 0
     """How often it has been offered to its route in vain: the route was down or throttled, and that is no attempt."""
     tone: str | None = None
     """The variant's tone of voice, if it has one."""
+    closes: int | None = None
+    reopens: int | None = None
+    """When (ms) its windows close, and when it goes on if it has not been sent by then; None: never."""
+    track: bool = False
+    """It waits for being read: see :mod:`inm.core.links`."""
 
 
 class Wait(Struct, omit_defaults=True):
@@ -184,11 +201,12 @@ class Outcome(Struct, omit_defaults=True):
     """What became of a delivery, normalised; on ``inm.outcomes``.
 
     ``kind`` ``answer`` is the provider's answer to a submit, ``receipt`` a later report of one part,
-    ``deadline`` the end of the step's time.
+    ``silence`` the end of the time for that, ``deadline`` the end of the step's time, ``cancel`` the sender's wish that
+    nothing be sent any more.
     """
 
     id: str
-    kind: Literal["answer", "receipt", "deadline"]
+    kind: Literal["answer", "receipt", "silence", "deadline", "cancel"]
     notification: str
     delivery: str
     key: str
@@ -206,6 +224,8 @@ class Outcome(Struct, omit_defaults=True):
     """When dispatch has scheduled the next attempt, if it has."""
     receipts: bool = True
     """Whether the channel will report on this delivery."""
+    silence_at: int | None = None
+    """When a report is not waited for any longer, if that is not left to the step."""
     offer: int = 0
     """The delivery's."""
     early: int = 0
@@ -214,15 +234,14 @@ class Outcome(Struct, omit_defaults=True):
 
 
 class Begun(Struct):
-    """Deliveries handed to their routes next, on ``inm.begun`` before they are: offsets of a topic, ``first`` to before ``next``.
+    """Deliveries handed to their routes next, on ``inm.begun`` before they are: their offsets on a topic.
 
     What of these has no answer when its worker died may have been submitted; what is in no such record has not.
     """
 
     id: str
     topic: str
-    first: int
-    next: int
+    offsets: list[int]
 
 
 class Dead(Struct, omit_defaults=True):

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Literal, Protocol
 
@@ -20,6 +21,8 @@ MAX_FIELDS = 64 * 1024
 """Bytes of ``fields``; every recipient's notification carries them through every stage."""
 MAX_EXPANDED = 16 * 1024 * 1024
 """Bytes of ``fields`` times recipients: what one record may become."""
+MAX_AHEAD = 366
+"""Days by which ``at`` may be ahead."""
 
 Reason = Literal["invalid-json", "invalid-request", "invalid-topic", "unknown-tenant", "unknown-scenario", "too-large"]
 
@@ -59,8 +62,12 @@ _canonical = msgspec.json.Encoder(order="sorted").encode
 _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def parse(value: bytes, tenant: str, scenarios: Scenarios, *, headers: Mapping[str, bytes] | None = None) -> Request:
+def parse(
+    value: bytes, tenant: str, scenarios: Scenarios, *, headers: Mapping[str, bytes] | None = None, now: int | None = None
+) -> Request:
     """The request in a record of ``tenant``: plain JSON, or a CloudEvent if ``headers`` (names in lower case) say so.
+
+    ``now`` (ms) is when it is taken, from which its ``at`` may not be too far; None where that was looked at already.
 
     ``InvalidRequestError`` names every fault, with pointers into the request itself. A CloudEvent without
     ``idempotency_key`` and ``request_id`` is identified by its source and id.
@@ -78,7 +85,7 @@ def parse(value: bytes, tenant: str, scenarios: Scenarios, *, headers: Mapping[s
     except _MALFORMED as error:
         raise InvalidRequestError("invalid-json", [Fault("", str(error))]) from error
     fields, wrong = _converted(request.fields, request.scenario, scenarios.book(tenant))
-    faults = [*_rules(request), *wrong]
+    faults = [*_rules(request), *_too_far(request, now), *wrong]
     unknown = [*_names(request.tenant, request.scenario, tenant, known)]
     if faults or unknown:
         raise _invalid(faults, unknown)
@@ -217,6 +224,14 @@ def _whom(to: Recipient, place: str) -> Iterator[Fault]:
         yield Fault(place, "names nobody", None, "at least one of user, phone and email, or an offer")
     if to.offer and (to.user or to.phone or to.email):
         yield Fault(child(place, "offer"), "an offer stands alone", shown(to.offer), "without user, phone and email")
+
+
+def _too_far(request: Request, now: int | None) -> Iterator[Fault]:
+    """A time in the past is now; one that nobody can have meant is a fault."""
+    if now is not None and request.at is not None:
+        latest = datetime.fromtimestamp(now / 1000, UTC) + timedelta(days=MAX_AHEAD)
+        if request.at > latest:
+            yield Fault("/at", "is too far ahead", request.at.isoformat(), f"within {MAX_AHEAD} days: until {latest:%Y-%m-%dT%H:%M:%SZ}")
 
 
 def _rules(request: Request) -> Iterator[Fault]:

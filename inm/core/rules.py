@@ -72,9 +72,10 @@ class _Condition(NamedTuple):
 class Rules:
     """The rules of a scenario, compiled. One with a fault never holds; ``faults`` has pointers as ``/rules/3/when``."""
 
-    def __init__(self, rules: Sequence[Rule], request: FieldSet, user: FieldSet) -> None:
+    def __init__(self, rules: Sequence[Rule], request: FieldSet, user: FieldSet, more: tuple[str, ...] = ()) -> None:
+        """``more`` names texts that they see besides."""
         self.faults: list[Fault] = []
-        self._environment = _environment(request, user)
+        self._environment = _environment(request, user, more)
         sources = [Source("true" if rule.when is None else rule.when) for rule in rules]
         self._conditions = [self._compiled(index, rule, source) for index, (rule, source) in enumerate(zip(rules, sources, strict=True))]
         self.faults += _unreachable(self._conditions)
@@ -83,6 +84,7 @@ class Rules:
         self._asked = {name for source in sources for name in source.asks} & self._environment.fields
         self._now = "now" in reads
         self._tenant = "tenant.name" in reads
+        self._more = reads & {*more}
         self._together = self._joined()
 
     def ensured(self, index: int) -> frozenset[str]:
@@ -91,11 +93,14 @@ class Rules:
         asked = {name for name in self._asked if f"has({name})" in (condition.parts or ())}
         return frozenset(name.partition(".")[2] for name in condition.needs | asked)
 
-    def choose(self, request: Mapping[str, Any], user: Mapping[str, Any], tenant: str, now: int) -> Hit:
+    def choose(
+        self, request: Mapping[str, Any], user: Mapping[str, Any], tenant: str, now: int, more: Mapping[str, str] | None = None
+    ) -> Hit:
         """The first rule that holds for values by name (converted, with ``scenario``, ``language``, … among them) at ``now`` (ms)."""
         if not self._conditions:
             return Hit(None, [])
         data, absent = self._values(request, user, tenant, now)
+        data |= {name: (more or {}).get(name, "") for name in self._more}
         activation = self._environment.cel.Activation(data)
         together = _outcome(self._together, activation) if self._together else None
         results = together if isinstance(together, list) else None
@@ -152,13 +157,14 @@ class Rules:
 class _Environment:
     """CEL with the variables of one tenant."""
 
-    def __init__(self, request: FieldSet, user: FieldSet) -> None:
+    def __init__(self, request: FieldSet, user: FieldSet, more: tuple[str, ...]) -> None:
         kinds = {"request": request, "user": user}
         types = {f"{kind}.{name}": _type(field) for kind, found in kinds.items() for name, field in known(kind, found).items()}
         self.fields = frozenset(types)
-        self.absent = {"now": _EPOCH, "tenant.name": ""} | {f"has.{name}": False for name in types}
+        self.absent = {"now": _EPOCH} | dict.fromkeys(("tenant.name", *more), "") | {f"has.{name}": False for name in types}
         self.absent |= {name: _read(name, request, user).absent for name in types}
-        self.cel = cel.NewEnv(variables=types | _GENERAL | {f"has.{name}": cel.Type.BOOL for name in types})
+        self.general = _GENERAL | dict.fromkeys(more, cel.Type.STRING)
+        self.cel = cel.NewEnv(variables=types | self.general | {f"has.{name}": cel.Type.BOOL for name in types})
         self.never = self.cel.compile("false")
 
     def compile(self, source: Source, pointer: str) -> tuple[list[Fault], cel.Expression | None]:
@@ -169,7 +175,7 @@ class _Environment:
         try:
             program = self.cel.compile(source.text)
         except RuntimeError as error:
-            return [*expressions.told(str(error), pointer, sorted(self.fields | set(_GENERAL)))], None
+            return [*expressions.told(str(error), pointer, sorted(self.fields | set(self.general)))], None
         kind = program.return_type()
         if kind != cel.Type.BOOL:
             faults = [Fault(pointer, "is no condition", f"a value of type {kind.name().lower()}", "true or false")]
@@ -189,8 +195,8 @@ class _Environment:
 
 
 @lru_cache(64)
-def _environment(request: FieldSet, user: FieldSet) -> _Environment:
-    return _Environment(request, user)
+def _environment(request: FieldSet, user: FieldSet, more: tuple[str, ...]) -> _Environment:
+    return _Environment(request, user, more)
 
 
 def known(kind: str, fields: FieldSet) -> dict[str, Field]:

@@ -16,7 +16,7 @@ REQUEST = {
     "request_id": "Your own reference. It comes back in every record about the request.",
     "idempotency_key": "Two requests of a tenant with the same key are one, per recipient. Without it, request_id has that role.",
     "lane": "The priority, if not the scenario's own.",
-    "at": "Not before this time: RFC 3339 with a zone.",
+    "at": "Not before this time: RFC 3339 with a zone. A time in the past is now; at most 366 days ahead.",
     "tenant": "May be left out. If it is there, it must be the tenant of the topic or of the API key.",
     "test": "True marks a test in every record. Only addresses in the request are used, and magic recipients end as their name says.",
 }

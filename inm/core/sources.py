@@ -96,9 +96,14 @@ def asked(key: str) -> tuple[Kind, str]:
     return ("offers", own.removeprefix(OFFER)) if own.startswith(OFFER) else ("users", own)
 
 
+def variables_of(tenant: str) -> str:
+    """How the names of the environment variables begin that a tenant's documents may name."""
+    return re.sub(r"[^A-Z0-9]", "_", tenant.upper()) + "_"
+
+
 def faults(source: Source, user: FieldSet) -> Iterator[Fault]:
     """What is wrong with a source's document. ``user`` are the fields of the tenant's users."""
-    prefix = re.sub(r"[^A-Z0-9]", "_", source.tenant.upper()) + "_"
+    prefix = variables_of(source.tenant)
     for name in ("url_env", "token_env"):
         variable = getattr(source, name)
         # Another tenant's secret, or one of INM itself, would go to this tenant's service.

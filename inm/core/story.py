@@ -75,7 +75,7 @@ class Story(Struct, frozen=True, omit_defaults=True):
     events: list[EventTold]
     expires: Annotated[Moment, Meta(description="Until when this story is kept, and the request recognised if it comes again.")]
     final: Annotated[bool, Meta(description="Whether it has ended. A later event may still correct it.")] = False
-    at: Annotated[Moment | None, Meta(description="It waits for this time.")] = None
+    at: Annotated[Moment | None, Meta(description="It waits for this time, or for its window to open then.")] = None
     request_id: Annotated[str | None, Meta(description="The producer's own reference.")] = None
     user: Annotated[str | None, Meta(description="The tenant's id of the recipient.")] = None
     test: Annotated[bool, Meta(description="A test, and marked as such everywhere.")] = False
@@ -88,7 +88,8 @@ def tell(journey: Journey) -> dict[str, Any]:
     by_step: dict[int, list[Sent]] = {}
     for sent in journey.deliveries:
         by_step.setdefault(sent.step, []).append(sent)
-    waiting = journey.notification.at if journey.notification and journey.state == "scheduled" else None
+    scheduled = journey.notification.at if journey.notification and journey.state == "scheduled" else None
+    waiting = journey.held or scheduled
     story = Story(
         id=journey.id,
         tenant=journey.tenant,

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from inm.core import mail
 from inm.core.faults import Fault, child
+from inm.core.fields import FieldName
 from inm.core.languages import Fallback, normal
 from inm.core.records import ChannelName, Content, Name
 from inm.core.rendering import Compiled
@@ -17,11 +18,15 @@ State = Literal["draft", "submitted", "approved", "rejected"]
 
 
 class Variant(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The sources of one variant: SMS has ``text``, e-mail ``subject``, and ``text`` or ``html`` or both."""
+    """The sources of one variant: SMS has ``text``, e-mail ``subject``, and ``text`` or ``html`` or both; REST ``text``."""
 
     text: Annotated[str, Meta(min_length=1)] | None = None
     subject: Annotated[str, Meta(min_length=1)] | None = None
     html: str | None = None
+    title: Annotated[str, Meta(min_length=1)] | None = None
+    """Of REST, as ``data``."""
+    data: Annotated[dict[FieldName, str], Meta(max_length=50)] = {}
+    """What the receiving system is told beside the text, each a text of its own."""
 
 
 class TemplateDocument(Struct, frozen=True, forbid_unknown_fields=True, tag="template", tag_field="kind", omit_defaults=True):
@@ -44,16 +49,23 @@ class Message(Struct, frozen=True):
     flash: bool = False
     derived: bool = False
     """The text was made of the HTML."""
+    title: Compiled | None = None
+    data: dict[str, Compiled] = {}
+
+    @property
+    def parts(self) -> list[Compiled]:
+        """All that it is made of."""
+        return [part for part in (self.text, self.subject, self.html, self.title, *self.data.values()) if part]
 
     @property
     def variables(self) -> frozenset[str]:
         """The fields that it reads."""
-        return frozenset().union(*(part.variables for part in (self.text, self.subject, self.html) if part))
+        return frozenset().union(*(part.variables for part in self.parts))
 
     @property
     def needed(self) -> frozenset[str]:
         """Those without which it cannot be made: neither has a default nor is asked whether it is defined."""
-        return frozenset().union(*(part.needed for part in (self.text, self.subject, self.html) if part))
+        return frozenset().union(*(part.needed for part in self.parts))
 
     def render(self, fields: Mapping[str, Any]) -> Content:
         """The content for these fields. ``RenderError`` if one is missing or a limit is reached."""
@@ -64,6 +76,8 @@ class Message(Struct, frozen=True):
             subject=" ".join(self.subject.render(fields).split()) if self.subject else None,
             html=self.html.render(fields) if self.html else None,
             flash=self.flash,
+            title=self.title.render(fields) if self.title else None,
+            data={name: part.render(fields) for name, part in self.data.items()},
         )
 
 
@@ -137,7 +151,8 @@ def usual(key: str) -> str:
 def _compile(document: TemplateDocument, key: str) -> tuple[Message | None, list[Fault]]:
     """The message of a variant as it is written, and what is wrong with it."""
     variant = document.variants[key]
-    sources = {"text": variant.text, "subject": variant.subject, "html": variant.html}
+    sources = {"text": variant.text, "subject": variant.subject, "html": variant.html, "title": variant.title}
+    sources |= {f"data/{name}": source for name, source in variant.data.items()}
     pointer, language = child("/variants", key), key.partition("/")[0]
     faults = [*_shape(document.channel, sources, pointer)]
     parts: dict[str, Compiled] = {}
@@ -156,14 +171,27 @@ def _compile(document: TemplateDocument, key: str) -> tuple[Message | None, list
             parts["text"] = Compiled(mail.text_of(variant.html or ""), language)
         except ValueError as error:
             faults.append(Fault(f"{pointer}/text", f"cannot be made of the HTML: {error}", allowed="a text of its own"))
-    return None if faults else Message(**parts, flash=document.flash, derived=derived), faults
+    if faults:
+        return None, faults
+    data = {name: parts.pop(f"data/{name}") for name in variant.data}
+    return Message(**parts, data=data, flash=document.flash, derived=derived), []
+
+
+_PARTS: Mapping[ChannelName, tuple[str, tuple[str, ...]]] = {
+    "sms": ("an SMS", ("text",)),
+    "email": ("an e-mail", ("text", "subject", "html")),
+    "rest": ("a message over REST", ("text", "title", "data")),
+}
+"""What a message of each channel is called, and the parts that it may have."""
 
 
 def _shape(channel: ChannelName, sources: Mapping[str, str | None], pointer: str) -> Iterator[Fault]:
     """What a variant of the channel has too much or too little."""
-    if channel == "sms":
-        yield from (Fault(f"{pointer}/{part}", "an SMS has no such part", allowed="text") for part in ("subject", "html") if sources[part])
-    elif sources["subject"] is None:
+    kind, known = _PARTS[channel]
+    for part, source in sources.items():
+        if source is not None and part.partition("/")[0] not in known:
+            yield Fault(f"{pointer}/{part}", f"{kind} has no such part", allowed=", ".join(known))
+    if channel == "email" and sources["subject"] is None:
         yield Fault(f"{pointer}/subject", "is missing", allowed="an e-mail's subject")
-    if sources["text"] is None and (channel == "sms" or sources["html"] is None):
-        yield Fault(f"{pointer}/text", "is missing", allowed="text" if channel == "sms" else "text, or html that a text is made of")
+    if sources["text"] is None and (channel != "email" or sources["html"] is None):
+        yield Fault(f"{pointer}/text", "is missing", allowed="text, or html that a text is made of" if channel == "email" else "text")

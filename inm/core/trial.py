@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from inm.core import fanout, sms, why
 from inm.core.algorithms import Algorithms
 from inm.core.books import Book, bind
-from inm.core.decide import Send, decide
+from inm.core.decide import Hold, Send, decide
 from inm.core.records import ChannelName, Delivery, Email, Lane, Language, Notification, Phone, Tone
 from inm.core.reference import Held
 from inm.core.users import User
@@ -65,6 +65,8 @@ class Rendered(Struct, frozen=True, omit_defaults=True):
     subject: str | None = None
     html: str | None = None
     flash: bool = False
+    title: str | None = None
+    data: dict[str, str] = {}
     encoding: Annotated[str | None, Meta(description="gsm7 or ucs2.")] = None
     foreign: Annotated[str, Meta(description="The characters that make it ucs2, each once.")] = ""
     price: Annotated[float | None, Meta(description="Of all its parts, by the price of the route, if that is set.")] = None
@@ -95,6 +97,7 @@ class Trial(Struct, frozen=True, omit_defaults=True):
     decision: DecisionTold | None = None
     also: Annotated[list[Whom], Meta(description="Members of the offer, or further addresses, each with a notification of its own.")] = []
     notification: Annotated[str | None, Meta(description="Id of the notification, if it was sent.")] = None
+    held: Annotated[int | None, Meta(description="Its window is shut: it would wait until then (ms), and then be as told here.")] = None
 
 
 def attempt(
@@ -110,16 +113,19 @@ def attempt(
     if fanout.is_expanded(notification, user):
         return Trial("expanded", also=[_whom(child) for child in fanout.members(notification, user, partitions)])
     decision = decide(notification, book, user, max(now, notification.at or 0), algorithms)
+    held = decision.until if isinstance(decision, Hold) else None
+    if held is not None:
+        decision = decide(notification, book, user, held, algorithms)
     told = why.tell(decision.grounds)
     if not isinstance(decision, Send):
-        return Trial("refused", decision.reason, decision.detail, None, len(decision.plan), told)
+        reason = "window-closed" if isinstance(decision, Hold) else decision.reason
+        return Trial("refused", reason, decision.detail, None, len(decision.plan), told)
     scenario = book.scenarios[notification.scenario].document
     further = []
     if scenario.destinations == "all":
         further = fanout.destinations(notification, user, {step.channel for step in decision.plan}, partitions)
-    return Trial(
-        "send", None, None, _rendered(decision.delivery, prices), decision.steps, told, [_whom(child) for child in further]
-    )  # fmt: skip
+    message, also = _rendered(decision.delivery, prices), [_whom(child) for child in further]
+    return Trial("send", None, None, message, decision.steps, told, also, held=held)
 
 
 def drafted(held: Mapping[str, Held], before: Book | None) -> Book | None:
@@ -153,6 +159,8 @@ def _rendered(delivery: Delivery, prices: Mapping[str, float]) -> Rendered:
         subject=content.subject,
         html=content.html,
         flash=content.flash,
+        title=content.title,
+        data=content.data,
         encoding=delivery.encoding,
         foreign=sms.foreign(content.text) if delivery.encoding == "ucs2" else "",
         price=None if price is None else round(price * delivery.parts, 6),

@@ -116,11 +116,12 @@ class Meter:
     async def between(self, first: Mark, last: Mark) -> Count:
         """What the EDRs between two marks say."""
         count = Count()
-        async for value in self._read(first.ends, last.ends):
+        async for value in self.values(first.ends, last.ends):
             count.add(value)
         return count
 
-    async def _read(self, begins: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> AsyncIterator[bytes]:
+    async def values(self, begins: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> AsyncIterator[bytes]:
+        """What the records between these offsets hold."""
         open_ = {tp for tp, end in ends.items() if end > begins[tp]}
         if not open_:
             return

@@ -21,7 +21,7 @@ SMS = tuple(topics.deliveries("sms", lane) for lane in LANES)
 JOURNEYS, OUTBOX, SCHEDULE = (topics.changelog(table) for table in ("journeys", "outbox", "schedule"))
 
 SIZES = {
-    topics.NOTIFICATIONS: 303,
+    **dict.fromkeys(topics.NOTIFICATIONS, 303),
     topics.SCHEDULE: 363,
     topics.RECEIPTS: 162,
     topics.OUTCOMES: 379,
@@ -63,8 +63,8 @@ def _evaluated(lane: str) -> tuple[Effect, ...]:
 
 
 EFFECTS: dict[tuple[str, bytes], tuple[Effect, ...]] = {
-    **{(REQUESTS, lane): (Effect(topics.NOTIFICATIONS, lane),) for lane in LANE},
-    **{(topics.NOTIFICATIONS, lane): _evaluated(topic) for lane, topic in zip(LANE, SMS, strict=True)},
+    **{(REQUESTS, lane): (Effect(topic, lane),) for lane, topic in zip(LANE, topics.NOTIFICATIONS, strict=True)},
+    **{(topic, lane): _evaluated(sms) for topic, lane, sms in zip(topics.NOTIFICATIONS, LANE, SMS, strict=True)},
     **{(topic, SUBMISSION): (Effect(topics.OUTCOMES, SUBMISSION),) for topic in SMS},
     (topics.SCHEDULE, b"w"): (Effect(SCHEDULE),),
     (topics.RECEIPTS, SUBMISSION): (Effect(OUTBOX),),
@@ -208,7 +208,7 @@ class Pipe:
         await self._producer.start()
         await self._consumer.start()
         consumed = [*map(topics.requests, tenants), *(topic for topic, _ in EFFECTS if topic != REQUESTS), *SMS]
-        self._partitions = len(await self._producer.partitions_for(topics.NOTIFICATIONS))
+        self._partitions = len(await self._producer.partitions_for(topics.OUTCOMES))
         held = range(self._share, self._partitions, self._of)
         self._consumer.assign([TopicPartition(topic, number) for topic in {*consumed} for number in held])
         await self._consumer.seek_to_end()

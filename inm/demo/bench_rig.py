@@ -22,6 +22,8 @@ class Rig(Installation):
     def __init__(self) -> None:
         super().__init__()
         self._providers: dict[str, str] = {}
+        self.arrivals = self.folder / "arrivals.log"
+        """When each part came to the SMSC, if that is asked for."""
 
     def environment(self) -> dict[str, str]:
         """As for any installation, with the addresses of the providers' processes."""
@@ -32,10 +34,11 @@ class Rig(Installation):
         """``host:port``."""
         return self._providers["INM_ROUTE_SMSC_1_HOSTS"]
 
-    async def start_providers(self, *, email: bool = False, receipts: bool = True) -> None:
-        """The SMSC, which may keep its receipts for itself, and, if it is asked for, the SMTP server."""
+    async def start_providers(self, *, email: bool = False, receipts: bool = True, arrivals: bool = False) -> None:
+        """The SMSC, which may keep its receipts for itself and note what comes when, and, if it is asked for, the SMTP server."""
         reports = ("--receipt-delay", str(RECEIPT_DELAY)) if receipts else ("--receipt", "DELIVRD=0")
-        port = await self._start("smsc", r"127\.0\.0\.1:(\d+)", "inm.demo.smsc", "--port", "0", *reports)
+        notes = ("--log", str(self.arrivals)) if arrivals else ()
+        port = await self._start("smsc", r"127\.0\.0\.1:(\d+)", "inm.demo.smsc", "--port", "0", *reports, *notes)
         self._providers["INM_ROUTE_SMSC_1_HOSTS"] = f"127.0.0.1:{port}"
         if email:
             self._providers["INM_ROUTE_SMTP_1_PORT"] = await self._start("smtp", r"127\.0\.0\.1:(\d+)", "inm.demo.smtp", "--port", "0")

@@ -40,16 +40,16 @@ def conclude(measuring: Coroutine[Any, Any, Report], table: Callable[[Report], T
 
 
 @asynccontextmanager
-async def rigged(*, email: bool = False, receipts: bool = True) -> AsyncIterator[tuple[Rig, Settings, Meter]]:
-    """A rig with its providers, the topics and a meter, but no worker yet. SIGTERM takes all of it down."""
+async def rigged(rig: Rig | None = None, **providers: bool) -> AsyncIterator[tuple[Rig, Settings, Meter]]:
+    """A rig with its providers, as ``Rig.start_providers`` has them, the topics and a meter, but no worker yet. SIGTERM takes all down."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with AsyncExitStack() as running:
         talk.print("starting Kafka and the providers …")
-        rig = Rig()
+        rig = rig or Rig()
         await running.enter_async_context(rig)
-        await rig.start_providers(email=email, receipts=receipts)
+        await rig.start_providers(**providers)
         settings = load(rig.environment())
         await admin.ensure(topics.catalogue(load_catalogue(settings).tenants, settings.partitions), settings.broker.servers, {})
         meter = Meter(rig.bootstrap, settings.partitions)

@@ -75,7 +75,7 @@ async def _main(
     )  # fmt: skip
     if errors:
         installation.smtp.behaviour.refuse_recipient = _some_recipients
-    talk.print("starting Kafka, an SMSC, an SMTP server …")
+    talk.print("starting Kafka, an SMSC, an SMTP server, an HTTP service …")
     async with installation:
         for number in range(1, workers + 1):
             talk.print(f"starting worker-{number} …")
@@ -147,6 +147,7 @@ def _tell(installation: Installation) -> None:
 [bold]INM is running.[/bold]
   API         {url}/openapi.json   health {url}/readyz   metrics {url}/metrics
   Kafka       {installation.bootstrap}   SMSC 127.0.0.1:{installation.smsc.port}   SMTP 127.0.0.1:{installation.smtp.port}
+  inbox       {installation.inbox.url}, which takes messages by HTTP and reports on them
   worker log  {installation.log("worker-1")}
 
 [bold]Try it[/bold] in another terminal:
@@ -156,6 +157,7 @@ def _tell(installation: Installation) -> None:
         f"curl {url}/v1/notifications/ID -H 'Authorization: Bearer {installation.api_key}'",
         f"export {environment}",
         ".venv/bin/inm send otp --phone +393331234567 --language it --field code=493817",
+        ".venv/bin/inm send data-used-up --phone +393331234567 --language it --field renewal=2026-12-01",
         ".venv/bin/inm explain ID",
     ):
         talk.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)

@@ -14,6 +14,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from inm.demo.child import Child
+from inm.demo.inbox import Inbox
 from inm.demo.kafka import Kafka
 from inm.demo.ports import free_ports
 from inm.demo.smsc import Smsc
@@ -32,6 +33,7 @@ class Installation:
         self.folder = Path(tempfile.mkdtemp(prefix="inm-"))
         self.smsc = Smsc(password=secrets.token_hex(4), seed=seed)
         self.smtp = SmtpServer()
+        self.inbox = Inbox()
         self.api_key = f"inm_live_demo_{secrets.token_urlsafe(32)}"
         self.bootstrap = ""
         self.kafka: Kafka | None = None
@@ -52,6 +54,8 @@ class Installation:
             self._running.push_async_callback(self.smsc.stop)
             await self.smtp.start()
             self._running.push_async_callback(self.smtp.stop)
+            await self.inbox.start()
+            self._running.push_async_callback(self.inbox.stop)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -92,6 +96,8 @@ class Installation:
             "INM_SMSC_PASSWORD": self.smsc.account[1],
             "INM_ROUTE_SMSC_1_HOSTS": f"127.0.0.1:{self.smsc.port}",
             "INM_ROUTE_SMTP_1_PORT": str(self.smtp.port),
+            "INM_INBOX_SECRET": self.inbox.secret,
+            "INM_ROUTE_INBOX_1_URL": self.inbox.url,
             "INM_API_KEYS": f"acme={self.api_key}",
         }
 
@@ -114,6 +120,7 @@ class Installation:
         if name not in self.ports:
             self.ports[name] = self._http_port or free_ports(1)[0]
             self._http_port = None
+            self.inbox.receipt_urls.append(f"{self.url(name)}/v1/receipts/inbox-1")
         own = {"INM_WORKER_ID": name, "INM_HTTP_PORT": str(self.ports[name])}
         environment = os.environ | self.environment() | own | dict(more or {})
         command = [sys.executable, "-m", module or self.program, "worker"]

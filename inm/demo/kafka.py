@@ -30,7 +30,10 @@ SPEC = "+".join([*(f"org.apache.kafka:{module}:{VERSION}" for module in _MODULES
 
 _CLUSTER = "aW5tLWRlbW8tY2x1c3Rlcg"  # 22 characters of base 64, as StorageTool wants it
 # AOTAdapterCaching: Java 25 restores some adapters under wrong names and says so at each start.
-_JVM = ("-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:+UnlockDiagnosticVMOptions", "-XX:-AOTAdapterCaching")
+_JVM = (
+    *("-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:+UnlockDiagnosticVMOptions", "-XX:-AOTAdapterCaching"),
+    "-XX:TieredStopAtLevel=1",  # the better compiler takes a core for the first minutes: of two, what all others wait for
+)
 _START_TIMEOUT = 90.0
 
 _PROPERTIES = """\
@@ -156,9 +159,7 @@ class Kafka:
         properties.write_text(_PROPERTIES.format(port=self._port, controller=self._controller, data=data))
         (self.folder / "log4j2.properties").write_text(_LOGGING)
         if not (data / "meta.properties").exists():
-            tool = java.command(
-                SPEC, "kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(properties), jvm=(*_JVM, "-XX:TieredStopAtLevel=1")
-            )
+            tool = java.command(SPEC, "kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(properties), jvm=_JVM)
             done = subprocess.run(tool, capture_output=True, text=True, check=False, timeout=_START_TIMEOUT)
             if done.returncode:
                 raise RuntimeError(f"Kafka's storage in {data} cannot be formatted:\n{done.stdout}{done.stderr}")

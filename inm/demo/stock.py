@@ -272,7 +272,7 @@ class StockApp(faust.App):
     @property
     def assignments(self) -> Any:
         """The tables' partitions on this worker."""
-        held = {tp.partition for tp in self.assignor.assigned_actives() if tp.topic == topics.NOTIFICATIONS}
+        held = {tp.partition for tp in self.assignor.assigned_actives() if tp.topic == topics.OUTCOMES}
         return SimpleNamespace(partitions=held, ready=cast(Any, self.tables).recovery.completed)
 
     def stage(self, name: str) -> StockStage:

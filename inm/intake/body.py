@@ -1,5 +1,6 @@
 """The body of a request to the API."""
 
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 import msgspec
@@ -9,19 +10,20 @@ from inm.core.faults import Fault, find
 from inm.intake.problems import Problem
 
 MAX_BODY = 2 * 1024 * 1024
+JSON = ("application/json",)
 
 Kind = TypeVar("Kind")
 
 
-async def read(request: web.Request) -> bytes:
-    """The body, decompressed if need be, up to its limit."""
-    if request.content_type != "application/json" or (request.charset or "utf-8").lower() != "utf-8":
-        raise Problem("unsupported-media-type", headers={hdrs.ACCEPT: "application/json"})
+async def read(request: web.Request, kinds: Collection[str] = JSON, at_most: int = MAX_BODY) -> bytes:
+    """The body, decompressed if need be, of one of these kinds and up to its limit."""
+    if request.content_type not in kinds or (request.charset or "utf-8").lower() != "utf-8":
+        raise Problem("unsupported-media-type", f"taken is {' or '.join(kinds)}", headers={hdrs.ACCEPT: ", ".join(kinds)})
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
-        if len(body) > MAX_BODY:
-            raise Problem("too-large", f"a body may have {MAX_BODY} bytes")
+        if len(body) > at_most:
+            raise Problem("too-large", f"a body may have {at_most} bytes")
     return bytes(body)
 
 

@@ -26,12 +26,17 @@ log = logging.getLogger("inm.rest")
 
 UNKNOWN = "No such notification. One that was accepted in this moment is known a little later."
 
-_ID = re.compile(r"[0-9]{1,4}-[a-z2-7]{26}")
+_ID = re.compile(r"[0-9]{1,4}-[0-9a-f]{26}")
 _encode = msgspec.json.Encoder().encode
 _decode_ids = msgspec.json.Decoder(list[str]).decode
 _decode_fingerprints = msgspec.json.Decoder(dict[str, str | None]).decode
 
 Fingerprints = dict[str, str | None]
+
+
+def is_possible(notification: str, partitions: int) -> bool:
+    """Whether it can be the id of a notification here."""
+    return bool(_ID.fullmatch(notification)) and partition_of_notification(notification) < partitions
 
 
 class Ledger:
@@ -71,7 +76,7 @@ class Ledger:
         return web.Response(body=_encode(self._held(tenant, ids)[0]), content_type="application/json")
 
     def _possible(self, notification: str) -> bool:
-        return bool(_ID.fullmatch(notification)) and partition_of_notification(notification) < self._app.partitions
+        return is_possible(notification, self._app.partitions)
 
     def _held(self, tenant: str, ids: Iterable[str]) -> tuple[Fingerprints, dict[str, list[str]]]:
         """The fingerprints of the rows that this worker holds, and the other ids by their worker's base URL."""
@@ -83,7 +88,7 @@ class Ledger:
             try:
                 journey: Journey | None = journeys.peek(partition, notification, now)
             except KeyError:
-                owner = self._app.owner_of(topics.NOTIFICATIONS, partition)
+                owner = self._app.owner_of(topics.OUTCOMES, partition)
                 if owner:
                     elsewhere.setdefault(owner, []).append(notification)
                 continue

@@ -9,10 +9,12 @@ from inm import __version__
 from inm.core import schemas
 from inm.core.story import Story
 from inm.core.trial import Asked, Trial
-from inm.intake import openapi_reference, openapi_users
+from inm.intake import openapi_campaigns, openapi_reference, openapi_users, openapi_webhooks
 from inm.intake.problems import KINDS, PROBLEM_JSON, Document
 from inm.intake.submission import MAX_ITEMS, Taken
 
+PARTS = (openapi_reference, openapi_users, openapi_campaigns, openapi_webhooks)
+"""What has a module of its own."""
 _REF = "#/components/schemas/{name}"
 
 _REQUEST = {"scenario": "otp", "to": {"phone": "+393331234567", "language": "it"}, "fields": {"code": "482913"}, "request_id": "login-8817"}
@@ -22,7 +24,7 @@ _INVOICE = {
     "fields": {"number": "2026/117", "amount": 42.5},
     "idempotency_key": "invoice-2026-117",
 }
-_ID = "3-k5m2xq7wz4tbahr6ncy3peouiv"
+_ID = "3-5f2d91c07ab348e1d60b72c94f"
 _TAKEN = {"requests": [{"notifications": [{"id": _ID, "phone": "+393331234567"}], "request_id": "login-8817"}]}
 _STORY = {
     "id": _ID,
@@ -123,12 +125,13 @@ def document() -> dict[str, Any]:
         "security": [{"apiKey": []}],
         "paths": {
             "/v1/requests": {"post": _post_requests()},
-            "/v1/notifications/{id}": {"get": _get_notification()},
+            "/v1/notifications/{id}": {"get": _get_notification(), "delete": _delete_notification()},
             "/v1/try": {"post": _post_try()},
-            **openapi_reference.paths(_refusals),
-            **openapi_users.paths(_refusals),
+            **{path: told for part in PARTS for path, told in part.paths(_refusals).items()},
             "/schemas/request/1": {"get": _open("The JSON Schema of a request", "application/schema+json")},
             "/schemas/edr/1": {"get": _open("The JSON Schema of an event detail record", "application/schema+json")},
+            "/o/{delivery}/{signature}": {"get": _read("The picture by which it is known that an e-mail was opened", "200")},
+            "/l/{delivery}/{signature}": {"get": _read("A link of an e-mail, on to where it was to lead", "302")},
             "/healthz": {"get": _open("Whether the worker lives")},
             "/readyz": {"get": _open("Whether the worker has its partitions", refusals=("unavailable",))},
             "/metrics": {"get": _open("Metrics for Prometheus", "text/plain")},
@@ -145,7 +148,7 @@ def document() -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     definitions = schemas.request_schema()["$defs"]
     _, components = msgspec.json.schema_components(
-        (Taken, Story, Document, Asked, Trial, *openapi_reference.TYPES, *openapi_users.TYPES), ref_template=_REF
+        (Taken, Story, Document, Asked, Trial, *(kind for part in PARTS for kind in part.TYPES)), ref_template=_REF
     )
     # Request schemas refer into their own document.
     ours: dict[str, Any] = json.loads(json.dumps(definitions).replace("#/$defs/", "#/components/schemas/")) | components
@@ -214,10 +217,34 @@ def _get_notification() -> dict[str, Any]:
     }
 
 
+def _delete_notification() -> dict[str, Any]:
+    story = {"application/json": {"schema": {"$ref": _REF.format(name="Story")}}}
+    return {
+        "operationId": "cancelNotification",
+        "summary": "Call a notification back before it is sent; the same again changes nothing",
+        "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}, "example": _ID}],
+        "responses": {
+            "200": {"description": "It is cancelled: nothing was sent, and nothing will be.", "content": story},
+            "202": {"description": "It is asked for. What may be on its way to a provider is waited for: ask again.", "content": story},
+            **_refusals("unauthorized", "not-found", "wrong-state", "unavailable"),
+        },
+    }
+
+
 def _open(summary: str, content_type: str = "application/json", refusals: tuple[str, ...] = ()) -> dict[str, Any]:
     """An operation without a key."""
     ok = {"description": "It is so.", "content": {content_type: {"schema": {} if "json" in content_type else {"type": "string"}}}}
     return {"summary": summary, "security": [], "responses": {"200": ok, **_refusals(*refusals)}}
+
+
+def _read(summary: str, status: str) -> dict[str, Any]:
+    """What readers of e-mails ask for, by addresses that we have signed."""
+    names = {"delivery": "path", "signature": "path"} | ({"to": "query"} if status == "302" else {})
+    parameters = [{"name": name, "in": place, "required": True, "schema": {"type": "string"}} for name, place in names.items()]
+    content = {"description": "A picture.", "content": {"image/gif": {}}}
+    moved = {"description": "The link's own address.", "headers": {"Location": {"schema": {"type": "string"}}}}
+    answer = content if status == "200" else moved
+    return {"summary": summary, "security": [], "parameters": parameters, "responses": {status: answer, **_refusals("not-found")}}
 
 
 def _refusals(*kinds: str) -> dict[str, Any]:

@@ -26,15 +26,17 @@ def asked_by(request: web.Request) -> dict[str, str]:
     return {hdrs.AUTHORIZATION: request.headers[hdrs.AUTHORIZATION], FORWARDED: "1"}
 
 
-async def answer_of_owner(app: "Inm", request: web.Request, partition: int, what: str, content: bytes | None = None) -> web.Response:
-    """The same request, with its JSON ``content``, answered by the worker that holds the partition of ``what`` is asked for."""
-    owner = app.owner_of(topics.NOTIFICATIONS, partition)
+async def answer_of_owner(
+    app: "Inm", request: web.Request, partition: int, what: str, content: bytes | None = None, topic: str = topics.OUTCOMES
+) -> web.Response:
+    """The same request, with its ``content``, answered by the worker that holds the partition of ``what`` is asked for."""
+    owner = app.owner_of(topic, partition)
     nobody = Problem("unavailable", f"The {what}'s partition is moving between workers.", headers={"Retry-After": "1"})
     if owner is None or FORWARDED in request.headers:
         raise nobody
     url = URL(owner.rstrip("/") + request.raw_path, encoded=True)
     try:
-        typed = {} if content is None else {hdrs.CONTENT_TYPE: "application/json"}
+        typed = {} if content is None else {hdrs.CONTENT_TYPE: request.content_type}
         async with app.http_client.request(
             request.method, url, data=content, headers=asked_by(request) | typed, timeout=TIMEOUT, allow_redirects=False
         ) as answer:

@@ -43,10 +43,14 @@ KINDS: dict[str, Kind] = {
         "Each of errors names the place, what was found and what is allowed.",
     ),
     "unauthorized": Kind(401, "no valid API key", "Send Authorization: Bearer <API key>, with a key that is in force."),
+    "invalid-signature": Kind(
+        401, "the signature is missing or wrong", "Sign the body as it is posted with the secret of the route, and with the present time."
+    ),
     "invalid-topic": Kind(403, "the request names a tenant that is not the API key's", "Use that tenant's key, or leave tenant out."),
     "forbidden": Kind(403, "not allowed", "The server does not allow this."),
     "not-found": Kind(404, "there is nothing here", "Check the path and the id; the paths are in /openapi.json."),
     "method-not-allowed": Kind(405, "the path does not take this method", "Use one of those in the header Allow."),
+    "wrong-state": Kind(409, "it is not in a state for this", "The detail says in which state it is: see what it is now."),
     "conflict": Kind(412, "somebody has changed it meanwhile", "Get it again, and send what you want with If-Match of its new ETag."),
     "too-large": Kind(413, "the request is too large", "A body may have 2 MiB, a request in it 512 KiB: send several."),
     "unsupported-media-type": Kind(415, "the body is not application/json", "Send Content-Type: application/json."),

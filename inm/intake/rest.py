@@ -13,10 +13,16 @@ from inm import metrics, topics
 from inm.core import schemas
 from inm.core.apikeys import ApiKey
 from inm.intake import body, openapi, problems, submission
+from inm.intake.callbacks import Callbacks
+from inm.intake.campaigns import Campaigns
+from inm.intake.cancelling import Cancelling
+from inm.intake.counts import CountsView
 from inm.intake.keys import idempotency_key, key_of
 from inm.intake.ledger import Ledger
+from inm.intake.links import Readers
 from inm.intake.mailbox import Mailbox
 from inm.intake.problems import Handler, Problem
+from inm.intake.receipts import Receipts
 from inm.intake.reference import KeyHandler, Reference
 from inm.intake.submission import Item
 from inm.intake.trials import Trials
@@ -46,6 +52,10 @@ class Rest:
         self._reference = Reference(app)
         self._mailbox = Mailbox(app.emitter)
         self._users = Users(app, self._mailbox)
+        self._receipts = Receipts(app)
+        self._callbacks = Callbacks(app)
+        self._campaigns = Campaigns(app)
+        self._counts = CountsView(app)
 
     def install(self, web_app: web.Application) -> None:
         """Put middlewares and routes into an application that has not started."""
@@ -57,8 +67,16 @@ class Rest:
                 web.post("/v1/requests", self._of_key(self.post_requests)),
                 web.post("/v1/try", self._of_key(Trials(self._app, self._produce).post)),
                 web.get("/v1/notifications/{id}", self._of_tenant(self._ledger.story)),
+                web.delete("/v1/notifications/{id}", self._of_tenant(Cancelling(self._app).delete)),
+                web.post("/v1/receipts/{route}", self._receipts.post),
+                web.get("/v1/callbacks/{name}", self._of_key(self._callbacks.get)),
+                web.post("/v1/callbacks/{name}/resend", self._of_key(self._callbacks.resend)),
                 web.post("/internal/fingerprints", self._of_tenant(self._ledger.fingerprints)),
                 *self._reference.routes(self._of_key),
+                *self._campaigns.routes(self._of_key),
+                web.get("/v1/ledger", self._of_tenant(self._counts.get)),
+                web.get("/internal/ledger", self._of_tenant(self._counts.held)),
+                *Readers(self._app).routes(),
                 web.post("/v1/users/invalidate", self._of_tenant(self._users.invalidate)),
                 web.get("/v1/users/{id}", self._of_tenant(self._users.get)),
                 web.put("/v1/users/{id}", self._of_tenant(self._users.put)),

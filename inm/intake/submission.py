@@ -41,7 +41,7 @@ def read(body: bytes, tenant: str, scenarios: Scenarios, key: str | None, now: i
     mismatched: list[Fault] = []
     for pointer, value in _values(body):
         try:
-            request = of_key(parse(value, tenant, scenarios), test=test)
+            request = of_key(parse(value, tenant, scenarios, now=now), test=test)
         except InvalidRequestError as error:
             refused.append(
                 InvalidRequestError(

@@ -78,7 +78,7 @@ def _item(asked: Asked, key: ApiKey, app: "Inm") -> Item:
     """The request as it would be taken, for one recipient; with ``to``, for that address alone and as a test."""
     document = _directed(asked.request, asked.to) if asked.to else asked.request
     try:
-        request = submission.of_key(parse(_encode(document), key.tenant, app.catalogue), test=key.test)
+        request = submission.of_key(parse(_encode(document), key.tenant, app.catalogue, now=now_ms()), test=key.test)
     except InvalidRequestError as error:
         faults = [msgspec.structs.replace(fault, pointer=f"/request{fault.pointer}") for fault in error.faults]
         raise Problem(error.reason if error.reason != "unknown-tenant" else "not-found", errors=faults) from error

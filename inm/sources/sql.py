@@ -1,7 +1,8 @@
 """SQL databases, by SQLAlchemy: PostgreSQL, SQLite, and with their drivers installed MySQL, MariaDB and Oracle."""
 
+import re
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import URL, bindparam, event, make_url, text
@@ -27,6 +28,7 @@ letters that the character set of the key column has not. Their SQLSTATE is HY00
 RECYCLE = 1800
 """Seconds after which a connection is made anew: firewalls forget those that are older and idle."""
 MAX_INTEGER = 2**63
+_SELECT = re.compile(r"(?i)\s*(select|with)\b")
 
 
 class _TooLargeError(Exception):
@@ -76,6 +78,23 @@ class SqlClient(Client):
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+async def stream(source: Source, url: str, query: str) -> AsyncIterator[dict[str, Any]]:
+    """The rows of a query, as they come. :class:`SourceError` if it is no SELECT, or fails."""
+    if not _SELECT.match(query):
+        raise SourceError("misconfigured", "a query begins with SELECT or WITH")
+    engine = _engine(url, source)
+    try:
+        async with engine.connect() as connection, connection.stream(text(query)) as result:
+            async for row in result.mappings():
+                yield dict(row)
+    except (SourceError, GeneratorExit):
+        raise
+    except Exception as error:  # noqa: BLE001 - drivers raise their own errors too, when they connect and while rows come
+        raise SourceError("refused" if _code(error) else "unreachable", _named(error)) from None
+    finally:
+        await engine.dispose()
 
 
 async def _rows(kind: Kind, lookup: Lookup, result: AsyncResult[Any]) -> Mapping[str, list[Row] | str]:

@@ -31,8 +31,9 @@ COMMIT_INTERVAL = 0.1
 """Seconds between commits: what a killed worker's successor repeats reaches back to the last one."""
 TICK = 0.5
 """Seconds between two ticks of a partition."""
-SESSION_TIMEOUT = 10.0
-"""Seconds until the broker gives a silent worker's partitions to others."""
+SESSION_TIMEOUT = 6.0
+"""Seconds until the broker gives a silent worker's partitions to others: so long they stand still when a worker dies and nobody starts
+it again. Kafka allows no less (``group.min.session.timeout.ms``)."""
 
 Tick = Callable[[Output], None]
 Stopper = Callable[[], Awaitable[None]]
@@ -67,7 +68,7 @@ def kafka_options(brokers: Sequence[str], client: Mapping[str, Any], worker: str
         "broker_credentials": credentials(client),
         "broker_commit_interval": COMMIT_INTERVAL,
         "broker_session_timeout": SESSION_TIMEOUT,
-        "broker_heartbeat_interval": 2.0,
+        "broker_heartbeat_interval": 1.0,
         "broker_request_timeout": 30.0,
         "consumer_auto_offset_reset": "earliest",
         "consumer_group_instance_id": worker,
@@ -140,6 +141,8 @@ class StreamingApp(faust.App):
         assignments.folder = self._folder / "tables"
         assignments.new_consumer = self.new_consumer
         assignments.recall = self.recall
+        assignments.on_held = self.on_held
+        assignments.on_leaving = self.on_leaving
         await self.maybe_start_producer()
         self.emitter.start(cast(Producer, self.producer).client, self._bury_refused)
         loop = asyncio.get_running_loop()
@@ -173,7 +176,13 @@ class StreamingApp(faust.App):
 
     def stage(self, name: str) -> Stage:
         """What runs the handler of one agent."""
-        return Stage(name, self.emitter, self._is_current, lambda: cast(Consumer, self.consumer).wait_for_lease())
+        return Stage(
+            name,
+            self.emitter,
+            self._is_current,
+            lambda chunk: chunk.generation != self.consumer_generation_id,
+            lambda: cast(Consumer, self.consumer).wait_for_lease(),
+        )
 
     def chunks(self, *topics: str, at_most: int | None = None) -> Any:
         """The topic description of an agent that takes chunks, of ``at_most`` so many records, and acks them itself."""
@@ -194,6 +203,12 @@ class StreamingApp(faust.App):
 
     def on_replayed(self) -> None:
         """All that a dead owner may have begun has been processed again, and what that has repeated is no longer under way."""
+
+    def on_held(self, held: int) -> None:
+        """So many partitions of the tables are this worker's from now on."""
+
+    def on_leaving(self) -> None:
+        """The assignment is about to end: what waits for the outside and was not begun is given back."""
 
     def every_tick(self, stage: Stage, decide: Tick, table: Table | None = None) -> None:
         """Call ``decide`` twice a second for each partition held, of a table or of the co-partitioned topics, as a record's handler."""
@@ -228,3 +243,4 @@ class StreamingApp(faust.App):
                 for partition in list(self.assignments.partitions if table is None else table.partitions):
                     if self.ready and consumer.lease:
                         stage.tick(partition, decide, consumer.ticks)
+                        await asyncio.sleep(0)  # each looks at hundreds of rows

@@ -38,6 +38,11 @@ class Assignments(TableManager):
     recall: Callable[[set[int], int], Awaitable[None]]
     """Learns what was emitted to these partitions since a time (ms), so that a replay does not emit it again; of others it forgets that."""
 
+    on_held: Callable[[int], None] = staticmethod(lambda _held: None)
+    """Told how many partitions of the tables are held, before the first record of an assignment."""
+    on_leaving: Callable[[], None] = staticmethod(lambda: None)
+    """Told that the assignment ends: what was begun has :data:`~inm.streaming.consumer.DRAIN_LIMIT` to finish."""
+
     def __init__(self, app: Any, **kwargs: Any) -> None:
         super().__init__(app, **kwargs)
         self.ready = asyncio.Event()
@@ -61,6 +66,7 @@ class Assignments(TableManager):
 
     def on_partitions_revoked(self, revoked: set[TP]) -> None:
         self._cancel()
+        self.on_leaving()
 
     def _cancel(self) -> None:
         self.ready.clear()
@@ -77,6 +83,7 @@ class Assignments(TableManager):
         try:
             await self._until_prepared(assigned)
             if self.app.consumer_generation_id == generation:
+                self.on_held(len(self.partitions))
                 await self._resume(assigned)
         except Exception as error:
             log.exception("cannot take over %d partitions", len(assigned))

@@ -24,6 +24,10 @@ from inm.streaming.tables import Table, TablePartition, WriteSet
 log = logging.getLogger("inm.stage")
 
 
+TURN = 0.004
+"""Seconds after which a stage lets others go on: a chunk of hundreds would hold up what is urgent for as long as it takes."""
+
+
 class Reject(Exception):
     """A record that cannot be processed: it goes to ``inm.dead`` with ``reason`` (one of ``REASONS``) and detail."""
 
@@ -43,7 +47,8 @@ class Output:
         self._records: list[tuple[str, int, bytes | None, bytes | None]] = []
         self._rows: dict[Table, dict[bytes, bytes | None]] = {}
         self._batches: dict[Batch, None] = {}
-        self._writes: dict[TablePartition, WriteSet] = {}
+        self._writes: list[tuple[TablePartition, WriteSet]] = []
+        self._last: dict[TablePartition, WriteSet] = {}
 
     def emit(self, topic: str, key: bytes | None, value: bytes | None, partition: int | None = None) -> None:
         """Send a record on; to the same partition number unless told otherwise (user-keyed topics are co-partitioned)."""
@@ -69,7 +74,11 @@ class Output:
         self._records.clear()
         for table, rows in self._rows.items():
             held = table[self.partition]
-            self._writes[held] = held.stage(rows, self._writes.get(held))
+            before = self._last.get(held)
+            writes = held.stage(rows, before)
+            if writes is not before:
+                self._last[held] = writes
+                self._writes.append((held, writes))
         self._rows.clear()
 
     @property
@@ -93,9 +102,9 @@ class Output:
         """Outputs first, then state. Raises what the broker refused."""
         for batch in self._batches:
             await batch.acked
-        for held, writes in self._writes.items():
+        for held, writes in self._writes:
             held.release(writes)
-        for writes in self._writes.values():
+        for _, writes in self._writes:
             await writes.written
 
 
@@ -119,24 +128,40 @@ def decide(stage: str, record: Record, out: Output, handler: Handler) -> None:
 class Stage:
     """Runs a handler over the chunks of its topics. One instance an agent."""
 
-    def __init__(self, name: str, emitter: Emitter, is_current: Callable[[Chunk], bool], lease: Callable[[], Awaitable[None]]) -> None:
-        """``is_current`` says whether a chunk is of the assignment that stands; ``lease`` waits until it certainly is ours."""
+    def __init__(
+        self,
+        name: str,
+        emitter: Emitter,
+        is_current: Callable[[Chunk], bool],
+        is_over: Callable[[Chunk], bool],
+        lease: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Whether a chunk may begin, whether its assignment has been followed by another one, and what waits until it certainly is ours."""
         self.name = name
         self._records = metrics.STAGE_RECORDS.labels(name)
         self._emitter = emitter
         self._is_current = is_current
+        self._is_over = is_over
         self._lease = lease
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, stream: AsyncIterable[Chunk], handler: Handler) -> None:
-        """Decide each record in order; finish chunks behind that."""
+        """Decide each record in order, a :data:`TURN` at a time; finish chunks behind that."""
         async for chunk in stream:
             await self._lease()
             if self._begin(chunk):
                 out = Output(self._emitter, chunk.tp.partition, now_ms())
+                until = monotonic() + TURN
                 for record in chunk.records:
+                    if monotonic() > until:
+                        await asyncio.sleep(0)
+                        await self._lease()
+                        if self._is_over(chunk):
+                            break  # the tables are another assignment's: the next owner replays
+                        until = monotonic() + TURN
                     decide(self.name, record, out, handler)
-                self._spawn(self._finish(chunk, out))
+                else:
+                    self._spawn(self._finish(chunk, out))
 
     async def run_batches(self, stream: AsyncIterable[Chunk], handler: BatchHandler, turn: Turn | None = None) -> None:
         """For stages that wait for the outside: chunks are under way side by side, acks stay in order.

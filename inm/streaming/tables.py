@@ -8,7 +8,7 @@ import asyncio
 import shutil
 import struct
 from collections import deque
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -16,7 +16,7 @@ from typing import cast
 from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch, WriteBufferManager
 
 from inm.streaming.chunks import now_ms
-from inm.streaming.emitter import Batch, Emitter
+from inm.streaming.emitter import MAX_BATCH, Batch, Emitter, size_of
 from inm.streaming.fatal import EXIT_DISK, EXIT_PRODUCE
 
 OFFSET_KEY = b"\xff\xffoffset"
@@ -161,9 +161,10 @@ class TablePartition:
     def stage(self, rows: dict[bytes, bytes | None], writes: WriteSet | None = None) -> WriteSet:
         """Make rows visible now; they become durable by :meth:`release`, in the order of staging.
 
-        ``writes`` is the set that the same chunk has begun: it gets the rows, if nothing else was staged since.
+        ``writes`` is the set that the same chunk has begun: it gets the rows, if nothing else was staged since. Else there is a new one,
+        for what was staged in between may be older rows of the same keys.
         """
-        if writes is None:
+        if writes is None or writes is not self._queue[-1]:
             writes = WriteSet({}, asyncio.get_running_loop().create_future())
             self._queue.append(writes)
         writes.rows.update(rows)
@@ -192,13 +193,15 @@ class TablePartition:
         if not ready or self._abandoned:
             return
         rows: dict[bytes, bytes | None] = {}
-        for writes in ready:
-            rows.update(writes.rows)
-        batch = self._changelog(rows)
+        for some in _groups(ready):
+            rows.update(some)
+            batch = self._changelog(some)
         index = batch.count - 1
         batch.acked.add_done_callback(lambda acked: self._apply(acked, index, rows, ready, now))
 
     def _changelog(self, rows: dict[bytes, bytes | None]) -> Batch:
+        """As one batch, if it fits into one: then a successor finds all of these rows, or none."""
+        self.emitter.make_room(self.topic, self.number, sum(map(size_of, rows.items())))
         for key, value in rows.items():
             batch = self.emitter.emit(self.topic, self.number, key, value, essential=True)
         return batch
@@ -227,6 +230,20 @@ class TablePartition:
         self._abandoned = True
         for writes, _ in self._overlay.values():
             writes.written.cancel()
+
+
+def _groups(ready: Iterable[WriteSet]) -> Iterator[dict[bytes, bytes | None]]:
+    """The rows of write sets in their order, as many together as fit into a batch, and none of them divided."""
+    rows: dict[bytes, bytes | None] = {}
+    size = 0
+    for writes in ready:
+        more = sum(map(size_of, writes.rows.items()))
+        if rows and size + more > MAX_BATCH:
+            yield rows
+            rows, size = {}, 0
+        rows |= writes.rows
+        size += more
+    yield rows
 
 
 class Table:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterable
 import msgspec
 
 from inm import topics
+from inm.core.edr import Edr, Event
 from inm.core.ids import RETRY, delivery_id, offer_id
 from inm.core.records import Begun, Outcome
 from inm.streaming.chunks import Record
@@ -19,6 +20,7 @@ SKEW = 2_000
 
 class _Named(msgspec.Struct):
     id: str
+    event: Event = "accepted"
     notification: str = ""
     final: bool = False
     step: int | None = None
@@ -39,6 +41,8 @@ class Emitted:
 
     def __init__(self) -> None:
         self.edrs: set[str] = set()
+        self.finals: dict[str, tuple[str, Event]] = {}
+        """Id and event of the end of a notification."""
         self.refusals: dict[str, tuple[str, str]] = {}
         """Reason and detail of notifications that ended without any step."""
         self.retries: set[str] = set()
@@ -46,7 +50,8 @@ class Emitted:
         """When each was decided (ms), by :func:`offer_id`."""
         self.answers: dict[str, Outcome] = {}
         """By :func:`offer_id`."""
-        self._begun: dict[tuple[str, int], list[Begun]] = {}
+        self._begun: set[tuple[str, int, int]] = set()
+        """Topic, partition and offset of deliveries."""
         self._doubtful = False
         self._named = msgspec.json.Decoder(_Named).decode
         self._delivery = msgspec.json.Decoder(_Delivery).decode
@@ -65,7 +70,7 @@ class Emitted:
     def forget(self) -> None:
         """All that could be repeated has been processed, or is for the next assignment to ask for."""
         self._doubtful = False
-        for known in (self.edrs, self.refusals, self.retries, self.offers, self.answers, self._begun):
+        for known in (self.edrs, self.finals, self.refusals, self.retries, self.offers, self.answers, self._begun):
             known.clear()
 
     def may_go(self, waiting: str) -> bool:
@@ -78,10 +83,25 @@ class Emitted:
         self.offers[offer] = 0
         return True
 
+    def goes_on(self, notification: str, step: int) -> bool:
+        """Whether a delivery of a later step is out, which a replay has yet to decide."""
+        begins = f"{notification}."
+        return any(offer.startswith(begins) and int(offer[len(begins) :].partition(".")[0]) > step for offer in self.offers)
+
+    def agreed(self, edr: Edr) -> list[Edr]:
+        """The record; if a worker that died had told another end, since outcomes came to it in another order: that, and the record as a
+        correction of it.
+        """
+        told = self.finals.get(edr.notification)
+        if not edr.final or told is None or told[0] == edr.id:
+            return [edr]
+        end = msgspec.structs.replace(edr, id=told[0], event=told[1])
+        late = f"{edr.id.removesuffix('.final')}.late"
+        return [end, msgspec.structs.replace(edr, id=late, final=False, correction=True)]
+
     def begun(self, record: Record) -> bool:
         """Whether a worker that died had begun to hand this delivery to its route."""
-        ranges = self._begun.get((record.topic, record.partition), ())
-        return any(begun.first <= record.offset < begun.next for begun in ranges)
+        return (record.topic, record.partition, record.offset) in self._begun
 
     def decided(self, notification: str, step: int) -> int | None:
         """When (ms) a step was decided whose delivery is out: decided again as of then, it comes out the same."""
@@ -91,6 +111,8 @@ class Emitted:
         if topic == topics.EDR:
             edr = self._named(value)
             self.edrs.add(edr.id)
+            if edr.final:
+                self.finals[edr.notification] = edr.id, edr.event
             if edr.final and edr.step is None and edr.reason:
                 self.refusals[edr.notification] = (edr.reason, edr.text or "")
         elif topic == topics.RETRIES:
@@ -101,7 +123,7 @@ class Emitted:
                 self.answers[offer_id(outcome.delivery, outcome.offer)] = outcome
         elif topic == topics.BEGUN:
             begun = self._begin(value)
-            self._begun.setdefault((begun.topic, partition), []).append(begun)
+            self._begun.update((begun.topic, partition, offset) for offset in begun.offsets)
         else:
             delivery = self._delivery(value)
             self.offers[offer_id(delivery.id, delivery.offer)] = delivery.decided

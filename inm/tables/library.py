@@ -18,11 +18,20 @@ log = logging.getLogger("inm.reference")
 class Library:
     """Fed by a mirror of ``inm.reference``, a change as a whole at a time. Only books of tenants that a change touches are made anew."""
 
-    def __init__(self, keys: Mapping[str, ApiKey] | None = None, on_change: Callable[[], object] = lambda: None) -> None:
-        """``keys`` are API keys that stand beside those of documents; ``on_change`` is called when there is another catalogue."""
+    def __init__(
+        self,
+        keys: Mapping[str, ApiKey] | None = None,
+        on_change: Callable[[], object] = lambda: None,
+        addresses: Mapping[str, str] | None = None,
+    ) -> None:
+        """``keys`` are API keys that stand beside those of documents; ``on_change`` is called when there is another catalogue.
+
+        ``addresses`` are those that routes want, as :attr:`Book.addresses` has them.
+        """
         self.catalogue = Catalogue({})
         self.keys: Mapping[str, ApiKey] = keys or {}
         self._own_keys = self.keys
+        self._addresses = addresses or {}
         self._on_change = on_change
         self._held: Mapping[str, Mapping[str, Held]] = {}
         self._staged: dict[bytes, bytes | None] = {}
@@ -90,7 +99,7 @@ class Library:
         catalogue = self.catalogue
         for tenant, documents in fresh.items():
             book = await asyncio.to_thread(_book, tenant, documents, catalogue.book(tenant))
-            catalogue = catalogue.with_book(tenant, book)
+            catalogue = catalogue.with_book(tenant, book and msgspec.structs.replace(book, addresses=self._addresses))
         self._held = {tenant: documents for tenant, documents in {**self._held, **fresh}.items() if documents}
         self.catalogue = catalogue
         books = filter(None, map(catalogue.book, catalogue.tenants))

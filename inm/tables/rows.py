@@ -44,9 +44,11 @@ class Rows(Generic[T]):
             return None
         return self._decode(memoryview(stored)[8:])
 
-    def put(self, out: Output, key: str, row: T, end: int) -> None:
-        """Write the row; it is swept after ``end``."""
-        out.put(self.table, key.encode(), self.written(row, end))
+    def put(self, out: Output, key: str, row: T, end: int) -> bytes:
+        """Write the row, and return it as it is stored; it is swept after ``end``."""
+        stored = self.written(row, end)
+        out.put(self.table, key.encode(), stored)
+        return stored
 
     def written(self, row: T, end: int) -> bytes:
         """A row as :meth:`read` reads it."""

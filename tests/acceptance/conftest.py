@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
+from inm.demo.inbox import Behaviour as InboxBehaviour
 from inm.demo.installation import Installation
 from inm.demo.smsc import Behaviour
 from inm.demo.smtp import Behaviour as MailBehaviour
@@ -49,6 +50,7 @@ async def installation(everything: Installation) -> AsyncIterator[Installation]:
 
 def _behave(installation: Installation) -> None:
     installation.smsc.behaviour = Behaviour()
+    installation.inbox.behaviour = InboxBehaviour()
     usual = MailBehaviour()
     for field in fields(MailBehaviour):
         setattr(installation.smtp.behaviour, field.name, getattr(usual, field.name))

@@ -200,7 +200,7 @@ async def test_a_receipt_of_nothing_waits_and_is_buried(kafka: str, tap: Tap, pr
     assert (letter.reason, letter.stage, letter.topic) == ("unknown-receipt", "receipts", topics.RECEIPTS)
 
 
-INTERNAL = [topics.NOTIFICATIONS, topics.RECEIPTS, topics.OUTCOMES, topics.SCHEDULE, topics.RETRIES, topics.USERS, *topics.DELIVERIES]
+INTERNAL = [*topics.NOTIFICATIONS, topics.RECEIPTS, topics.OUTCOMES, topics.SCHEDULE, topics.RETRIES, topics.USERS, *topics.DELIVERIES]
 
 
 async def test_garbage_on_any_topic_is_buried_and_stops_nothing(

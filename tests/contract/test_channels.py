@@ -1,16 +1,20 @@
 """The laws that every channel keeps, whatever its protocol. A new channel joins by a :class:`Peer`."""
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
+from inm.channels import rest
 from inm.channels.base import Channel
 from inm.channels.email import Email, EmailRoute
+from inm.channels.rest import RestRoute
 from inm.channels.sms import Sms, SmsRoute
 from inm.core.records import Content, Delivery, Lane, Receipt
 from inm.core.results import REASONS, Answer, Result
+from inm.demo.inbox import Inbox, Message
 from inm.demo.smsc import Behaviour, Smsc, Verdict
 from inm.demo.smtp import SmtpServer
 
@@ -106,7 +110,43 @@ class SmsPeer(Peer):
         return Verdict(status=0x0B) if destination == self.refused.removeprefix("+") else None  # ESME_RINVDSTADR
 
 
-PEERS: list[type[Peer]] = [MailPeer, SmsPeer]
+class RestPeer(Peer):
+    """A system that takes messages by HTTP."""
+
+    good, refused, sender = "+393331234567", "+393330000000", "INM"
+
+    def __init__(self) -> None:
+        self.inbox = Inbox()
+        self.inbox.behaviour.refuse = self._refuse
+        self.inbox.behaviour.delay = 0.01
+
+    async def start(self) -> None:
+        await self.inbox.start()
+
+    async def stop(self) -> None:
+        await self.inbox.stop()
+
+    def channel(self, *, narrow: bool = False) -> Channel:
+        connections, networks = 1 if narrow else 10, ["127.0.0.1"]
+        return rest.build(
+            RestRoute(
+                "rest", self.inbox.url, secret=self.inbox.secret, networks=networks, connections=connections, submit_timeout=2.0,
+                patience=0.3,
+            )
+        )  # fmt: skip
+
+    def fall_silent(self, silent: bool) -> None:
+        self.inbox.behaviour.fault = "silence" if silent else None
+
+    @property
+    def taken(self) -> Sequence[str]:
+        return [received.message.text for received in self.inbox.ledger.taken]
+
+    def _refuse(self, message: Message) -> int | None:
+        return 404 if message.to == self.refused else None
+
+
+PEERS: list[type[Peer]] = [MailPeer, SmsPeer, RestPeer]
 
 
 @pytest.fixture(params=PEERS, ids=lambda peer: peer.__name__)
@@ -202,6 +242,33 @@ async def test_urgent_overtakes(peer: Peer) -> None:
     assert results(await crowd) == [Result.SENT] * 40
     assert peer.taken.index(urgent.content.text) < 35
     await channel.close()
+
+
+async def test_a_throttled_route_writes_no_more_than_it_may_and_urgent_goes_first(peer: Peer, channel: Channel) -> None:
+    await until(lambda: channel.up)
+    channel.throttle.limit(20.0)
+    bulk, urgent = [delivery(peer, lane="bulk") for _ in range(30)], delivery(peer, lane="urgent")
+    began = time.monotonic()
+    crowd = asyncio.create_task(channel.send(bulk))
+    await until(lambda: len(peer.taken) > 0)
+    assert results(await channel.send([urgent])) == [Result.SENT]
+    assert not crowd.done()
+    assert results(await crowd) == [Result.SENT] * 30
+    assert time.monotonic() - began > 1.0  # thirty-one, of which a second takes twenty
+    assert peer.taken.index(urgent.content.text) < 10
+
+
+async def test_what_waits_is_given_back_when_it_is_released(peer: Peer, channel: Channel) -> None:
+    await until(lambda: channel.up)
+    channel.throttle.limit(0.5)
+    batch = [delivery(peer) for _ in range(20)]
+    sending = asyncio.create_task(channel.send(batch))
+    await until(lambda: len(peer.taken) > 0)
+    channel.release()
+    async with asyncio.timeout(1.5):  # the second one would not have been written by then
+        found = results(await sending)
+    assert found.count(Result.SENT) == len(peer.taken) < 3
+    assert set(found) == {Result.SENT, Result.THROTTLED}
 
 
 async def test_without_a_provider_it_is_the_routes_fault(peer: Peer) -> None:

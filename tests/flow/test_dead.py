@@ -40,7 +40,13 @@ class Box:
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
-        self.environment = {"INM_CONFIG": str(CONFIG), "INM_BROKER": bootstrap, "INM_SMSC_PASSWORD": "x", "USER": "olga"}
+        self.environment = {
+            "INM_CONFIG": str(CONFIG),
+            "INM_BROKER": bootstrap,
+            "INM_SMSC_PASSWORD": "x",
+            "INM_INBOX_SECRET": "secret",
+            "USER": "olga",
+        }
 
     def run(self, *arguments: object) -> Result:
         return CliRunner(env=self.environment).invoke(group, ["dead", *map(str, arguments)])

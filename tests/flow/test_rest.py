@@ -15,6 +15,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from inm.core.ids import partition_of_notification
+from inm.demo.inbox import SECRET
 from inm.demo.kafka import Kafka
 from inm.demo.ports import free_ports
 
@@ -46,6 +47,7 @@ class Site:
             "INM_DATA_DIR": str(self._folder / "data"),
             "INM_PARTITIONS": str(PARTITIONS),
             "INM_SMSC_PASSWORD": "secret",
+            "INM_INBOX_SECRET": SECRET,
             "INM_API_KEYS": f"acme={ACME},volta={VOLTA}",
         }
         log = self._running.enter_context((self._folder / f"worker-{number}.log").open("wb"))

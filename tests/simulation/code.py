@@ -23,7 +23,7 @@ from inm.streaming.app import StreamingApp
 from inm.streaming.chunks import now_ms
 
 STATEFUL = ("inm.app", "inm.agents", "inm.tables")
-AGENTS = ("intake", "evaluate", "dispatch", "receipts", "journeys", "schedule", "users")
+AGENTS = ("intake", "evaluate", "dispatch", "receipts", "journeys", "schedule", "users", "campaigns")
 
 
 class Ordered(dict[Any, None]):
@@ -49,6 +49,7 @@ class Code:
             """With a source of user data, and without."""
             self.app.serve(self.app.catalogue.tenants)
             self.agents: dict[str, Any] = {name: importlib.import_module(f"inm.agents.{name}") for name in AGENTS}
+            self.streams = [agent for module in self.agents.values() for agent in getattr(module, "agents", None) or [module.agent]]
             modules = [module for name, module in sys.modules.items() if name.startswith(STATEFUL)]
         self.tables = self.app._inm_tables
         self._emitted = next(module.emitted for module in modules if module.__name__ == "inm.tables.emitted")
@@ -66,6 +67,7 @@ class Code:
             table.partitions.clear()
             table._databases.clear()
         self.app.sources = Sources({}, now_ms)
+        self.app.directory.__init__(self.app.settings.routes.values(), self.app.settings.ported, "w")
         for agent in self.agents.values():
             vars(agent.stage).update(vars(StreamingApp.stage(worker, agent.stage.name)))
 

@@ -6,12 +6,15 @@ from typing import Any
 
 import msgspec
 
+from inm.core.campaigns import Campaign, Counts
+from inm.core.completeness import Recount, Tally, summed
 from inm.core.edr import Edr
 from inm.core.ids import delivery_id
 from inm.core.journey import HELD
 from inm.core.records import Dead, Outcome
 from inm.core.results import Result
-from inm.topics import DEAD, EDR, OUTCOMES, RECEIPTS, requests
+from inm.tables.tallies import OF_CAMPAIGN, OF_HOUR
+from inm.topics import DEAD, EDR, OUTCOMES, RECEIPTS, changelog, requests
 from tests.simulation.loop import START
 from tests.simulation.provider import Submit
 from tests.simulation.world import World
@@ -32,11 +35,15 @@ def broken(world: World) -> list[str]:
         _each_retry_is_made,
         _no_answered_offer_again,
         _receipts,
+        _each_row_once,
     )
     return [sentence for law in laws for sentence in law(world)] + [
         *_one_end(world, edrs),
+        *_the_ledger_adds_up(world, edrs),
         *_submits(world, edrs),
         *_addressed(world, edrs),
+        *_cancelled(world, edrs),
+        *_within_windows(world),
     ]
 
 
@@ -137,7 +144,10 @@ def _receipts(world: World) -> Iterator[str]:
 
 def _one_end(world: World, edrs: list[Edr]) -> Iterator[str]:
     finals = Counter(edr.notification for edr in edrs if edr.final)
+    cancelled = {edr.notification for edr in edrs if edr.final and edr.event == "cancelled"}
     for notification in sorted(world.expected):
+        if world.parents.get(notification) in cancelled and not finals[notification]:
+            continue  # an offer that was called back has no members
         if finals[notification] != 1:
             yield f"{notification} has {finals[notification]} final EDRs"
     strangers = {edr.notification for edr in edrs} - world.expected
@@ -146,6 +156,39 @@ def _one_end(world: World, edrs: list[Edr]) -> Iterator[str]:
     for identity, count in Counter(edr.id for edr in edrs).items():
         if count > 1:
             yield f"{count} EDRs {identity}"
+
+
+def _the_ledger_adds_up(world: World, edrs: list[Edr]) -> Iterator[str]:
+    """What was counted is what the EDRs say."""
+    recount = Recount()
+    for edr in edrs:
+        recount.take(edr)
+    tallies: list[tuple[str, Tally]] = []
+    for name, log in world.broker.logs.items():
+        rows = {record.key.decode(): record.value for record in log.records} if name[0] == changelog("journeys") else {}
+        hours = {key: value for key, value in rows.items() if key.startswith(OF_HOUR) and value is not None}
+        tallies += [(key[1:], msgspec.msgpack.decode(value[8:], type=Tally)) for key, value in hours.items()]
+    yield from recount.differences(summed(tallies))
+
+
+def _each_row_once(world: World) -> Iterator[str]:
+    """Every row of a campaign is released and counted; who is named twice is reached once."""
+    if world.campaign is None:
+        return
+    campaigns = [msgspec.msgpack.decode(record.value[8:], type=Campaign) for record in _records(world, changelog("campaigns"))]
+    rows = len(world.campaign.rows)
+    if not campaigns or (campaigns[-1].state, campaigns[-1].released) != ("done" if rows else "ready", rows):
+        yield f"of the {rows} rows of the campaign {campaigns[-1].released if campaigns else 0} are released: {campaigns[-1:]}"
+    counts = []
+    for name, log in world.broker.logs.items():
+        kept = {record.key.decode(): record.value for record in log.records} if name[0] == changelog("journeys") else {}
+        counts += [msgspec.msgpack.decode(value[8:], type=Counts) for key, value in kept.items() if key.startswith(OF_CAMPAIGN) and value]
+    taken, repeated = sum(count.taken for count in counts), sum(count.repeated for count in counts)
+    # while a source fails, rows of one recipient wait as one item
+    if taken != len(world.reached) or taken + repeated > rows or (taken + repeated < rows and not world.faults.source):
+        yield f"{taken} rows are counted as taken and {repeated} as repeated, and {len(world.reached)} of {rows} are different recipients"
+    if sum(count.lane for count in counts) or any(count.begun != sum(count.finals.values()) for count in counts):
+        yield f"at rest something of the campaign is still counted as open: {counts}"
 
 
 def _submits(world: World, edrs: list[Edr]) -> Iterator[str]:
@@ -175,6 +218,26 @@ def _said(taken: dict[str, list[Submit]], edrs: list[Edr]) -> Iterator[str]:
             yield f"{edr.id} says that it is a duplicate, and it is not"
         if edr.event == "delivered" and not taken[f"{edr.notification}.{edr.step}"]:
             yield f"{edr.id} says delivered, and no provider took it"
+
+
+def _cancelled(world: World, edrs: list[Edr]) -> Iterator[str]:
+    """What ends as cancelled no provider has taken; a step that was stopped neither."""
+    taken = {submit.delivery.id for submit in world.providers.submits if submit.taken}
+    told = {delivery.partition(".")[0] for delivery in taken}
+    for edr in edrs:
+        if edr.event == "cancelled" and edr.final and edr.notification in told:
+            yield f"{edr.id} says that nothing was sent, and a provider took it"
+        if edr.event == "cancelled" and not edr.final and delivery_id(edr.notification, edr.step or 0, edr.attempt or 0) in taken:
+            yield f"{edr.id} says that the step was stopped, and a provider took it"
+
+
+def _within_windows(world: World) -> Iterator[str]:
+    """Nothing is submitted outside of its window; who stood still may be late, and clocks differ by a second."""
+    shut = {"held": (0.0, 59.0), "broken": (122.0, 178.0)}
+    for submit in world.providers.submits if world.blameless else ():
+        begins, ends = shut.get(submit.delivery.scenario, (0.0, 0.0))
+        if begins < submit.at - START < ends:
+            yield f"{submit.delivery.id} of {submit.delivery.scenario} is submitted at {submit.at - START:.3f}, and its window is shut"
 
 
 def _addressed(world: World, edrs: list[Edr]) -> Iterator[str]:

@@ -137,10 +137,11 @@ class Route(Channel):
 
     name = "sms"
 
-    def __init__(self, providers: Providers, process: Process, channel: str) -> None:
+    def __init__(self, providers: Providers, process: Process, channel: str, most: int) -> None:
         self.is_owner: Callable[[], bool] = lambda: False
         self._providers = providers
         self._process = process
+        self._most = most
         self.name = channel  # type: ignore[misc]
         self.receipts = channel == "sms"  # type: ignore[misc]
 
@@ -153,6 +154,10 @@ class Route(Channel):
     @property
     def up(self) -> bool:
         return True
+
+    @property
+    def most(self) -> int:
+        return self._most
 
     async def send(self, deliveries: Sequence[Delivery]) -> list[Answer]:
         if not self.is_owner():

@@ -48,6 +48,9 @@ class Thread(ConsumerThread):
     def seek(self, tp: TP, offset: int) -> None:
         self._worker.consumer.move(tp, offset)
 
+    def brought(self, partitions: int) -> None:
+        """How long a fetch waits is the broker's random choice."""
+
     def renew_lease(self, since: float) -> None:
         """Heartbeats are not simulated: a member's last one is now."""
 

@@ -54,6 +54,15 @@ def traffic(random: Random, partitions: int) -> Iterator[Sent]:
         yield Sent(value, random.randrange(partitions), pause, random.random() < 0.05)
 
 
+def plans(random: Random, partitions: int) -> Iterator[Sent]:
+    """Some requests whose steps begin together, or wait for their windows."""
+    for number in range(random.randint(1, 4)):
+        request = _request(random, 100 + number, random.choice(("both", "held", "broken")))
+        user = random.randrange(6)
+        request["to"] = {"user": f"u{user}", "phone": f"+3933311122{user:02}", "email": f"u{user}@customer.example"}
+        yield Sent(msgspec.json.encode(request), random.randrange(partitions), random.random(), False)
+
+
 def _request(random: Random, number: int, scenario: str) -> dict[str, Any]:
     request: dict[str, Any] = {"scenario": scenario, "request_id": f"r{number}", "fields": {"code": str(number)}}
     request["to"] = _recipient(random) if random.random() < 0.9 else [_recipient(random) for _ in range(random.randint(2, 4))]

@@ -12,10 +12,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import patch
 
+import msgspec
 from faust.tables.manager import TableManager
 from faust.types import TP
 
-from inm.streaming.app import COMMIT_INTERVAL, StreamingApp
+from inm.core.campaigns import Campaign
+from inm.streaming.app import COMMIT_INTERVAL, TICK, StreamingApp
 from inm.streaming.assignment import Assignments
 from inm.streaming.chunks import Chunk, now_ms
 from inm.streaming.consumer import DRAIN_LIMIT
@@ -29,6 +31,10 @@ from tests.simulation.producer import Producer
 
 IDLE = 0.3
 """Seconds between commits while there is nothing to commit: wake-ups cost more than all else."""
+
+
+def _runs(row: bytes) -> bool:
+    return msgspec.msgpack.decode(row[8:], type=Campaign).state == "running"
 
 
 class Queue:
@@ -82,8 +88,8 @@ class Worker:
             route.is_owner = lambda: self.consumer.lease
             await route.open(self.code.app._take_receipts)
         loop = self.broker.loop
-        for agent, queue in self._queues.items():
-            loop.create_task(self.code.agents[agent].agent.fun(queue.__aiter__()))
+        for agent, queue in self._queues:
+            loop.create_task(agent.fun(queue.__aiter__()))
         loop.create_task(self.consumer._drain_messages(SimpleNamespace(should_stop=False)))
         loop.create_task(self._commit())
         loop.create_task(StreamingApp._tick(cast(Any, self)))
@@ -104,8 +110,8 @@ class Worker:
         self._fetcher = SimpleNamespace(maybe_start=_nothing, stop=_nothing)
         self.on_rebalance_end = lambda: None
         self.on_replayed = app.on_replayed
-        self._queues = {name: Queue() for name in self.code.agents}
-        listens = {topic: self._queues[name] for name, module in self.code.agents.items() for topic in module.agent.channel.topics}
+        self._queues = [(agent, Queue()) for agent in self.code.streams]
+        listens = {topic: queue for agent, queue in self._queues for topic in agent.channel.topics}
         self.topics = SimpleNamespace(
             _tp_index={TP(topic, number): [queue] for topic, queue in listens.items() for number in range(self.partitions)}
         )
@@ -121,12 +127,16 @@ class Worker:
         assignments.folder = Path(self.name)
         assignments.new_consumer = self.code.app.new_consumer
         assignments.recall = self.code.app.recall
+        assignments.on_leaving = self.code.app.on_leaving
         return assignments
 
     def next_due(self) -> float | None:
         """When (s) the first item that waits here is due; None if none is."""
         schedule = next(table for table in self.code.tables if table.name == "schedule")
         keys = [key for held in schedule.partitions.values() for key, _ in islice(held.scan(), 1)]
+        campaigns = next(table for table in self.code.tables if table.name == "campaigns")
+        if any(_runs(row) for held in campaigns.partitions.values() for _, row in held.scan()):
+            return self.broker.loop.now + TICK
         return int.from_bytes(min(keys)[:8], "big") / 1000 - self.process.skew if keys else None
 
     # -- what the product asks its app ----------------------------------------------------------------
@@ -163,7 +173,7 @@ class Worker:
         if self.consumer.held:
             self.consumer.stop_flow()
             self.consumer.active = set()
-            for queue in self._queues.values():
+            for _, queue in self._queues:
                 queue.clear()
             self.consumer.wake()
             begun = self.broker.loop.now

@@ -11,21 +11,24 @@ from unittest.mock import patch
 
 import msgspec
 
-from inm.core import fanout
-from inm.core.ids import partition_of
+from inm.core import calling, campaigns, fanout, outreach
+from inm.core.campaigns import Create
+from inm.core.ids import partition_of, partition_of_notification
 from inm.core.requests import InvalidRequestError, expand, parse
+from inm.streaming import stage
 from inm.streaming.watchdog import STOP_LIMIT
-from inm.topics import DELIVERIES, EDR, NOTIFICATIONS, OUTCOMES, changelog, requests
+from inm.topics import CAMPAIGNS, DELIVERIES, EDR, NOTIFICATIONS, OUTCOMES, changelog, requests
 from tests.simulation.broker import Broker
 from tests.simulation.code import codes
 from tests.simulation.disk import Disks, Folder
 from tests.simulation.faults import Faults
 from tests.simulation.group import Group
 from tests.simulation.loop import PROCESS, START, Gone, Process, VirtualLoop
+from tests.simulation.outreach import NAME, Campaign
 from tests.simulation.provider import Providers, Route
 from tests.simulation.source import Crm
 from tests.simulation.thread import SESSION
-from tests.simulation.traffic import OFFERS, Sent, traffic
+from tests.simulation.traffic import OFFERS, Sent, plans, traffic
 from tests.simulation.worker import Worker
 
 MOST_STEPS = 200_000
@@ -44,8 +47,13 @@ class World:
     died: int = 0
     expected: set[str] = field(default_factory=set)
     """Notifications that were asked for."""
+    parents: dict[str, str] = field(default_factory=dict)
+    """The notification of an offer by those of its members."""
     refused: int = 0
     """Records that are no requests."""
+    campaign: Campaign | None = None
+    reached: set[str] = field(default_factory=set)
+    """Notifications that it is to have made."""
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -61,7 +69,7 @@ class World:
         self.disks = Disks()
         self._images: dict[str, dict[Any, Folder]] = {}
         if self.faults.narrow:
-            self.broker.limits = dict.fromkeys((EDR, OUTCOMES, NOTIFICATIONS, *DELIVERIES), 1000)
+            self.broker.limits = dict.fromkeys((EDR, OUTCOMES, *NOTIFICATIONS, *DELIVERIES), 1000)
 
     @property
     def blameless(self) -> bool:
@@ -136,7 +144,7 @@ class World:
         for number in range(self.faults.workers):
             self._start(number)
         self.broker.failing = self.faults.failing
-        happening = [self._traffic()]
+        happening = [self._traffic(), self._outreach(), self._plans(), self._cancel()]
         happening += [self._crash() for _ in range(self.faults.crashes)]
         happening += [self._freeze() for _ in range(self.faults.freezes)]
         happening += [self._hand_over() for _ in range(self.faults.handovers)]
@@ -153,9 +161,13 @@ class World:
         if name in self.workers and not self.workers[name].process.dead:
             return
         process = Process(name, skew=self.random.uniform(-0.9, 0.9))
-        routes = {"smsc-1": Route(self.providers, process, "sms"), "smtp-1": Route(self.providers, process, "email")}
+        channels = {"smsc-1": "sms", "smsc-2": "sms", "smtp-1": "email"}
+        most = self.random.choice((1, 3, 100))
+        routes = {route: Route(self.providers, process, channel, most) for route, channel in channels.items()}
         code = codes()[number]
         code.app.library.catalogue = code.catalogues[self.faults.source]
+        code.agents["campaigns"].PER_TURN = 2
+        vars(stage)["TURN"] = self.random.choice((-1.0, 0.004))  # others go on between any two records of a chunk, or never
         code.app.chunk_limits.update(dict.fromkeys(DELIVERIES, self.random.choice((1, 2, 5, 50))))
         self.trace(f"start {name}")
         self.workers[name] = Worker(code, process, self.broker, self.group, routes, self.partitions)
@@ -240,8 +252,11 @@ class World:
 
     async def _traffic(self) -> None:
         """Requests, some of them twice, some of them none; ``expected`` are the notifications that they ask for."""
+        await self._send(traffic(self.random, self.partitions))
+
+    async def _send(self, all_sent: Iterator[Sent]) -> None:
         catalogue = codes()[0].app.catalogue
-        for sent in traffic(self.random, self.partitions):
+        for sent in all_sent:
             await asyncio.sleep(sent.pause)
             offset = self._produce(sent)
             try:
@@ -253,6 +268,41 @@ class World:
                 for item in expand(request, "acme", place, 0, self.partitions):
                     children = fanout.members(item, OFFERS[item.offer], self.partitions) if item.offer else []
                     self.expected.update(one.id for one in (item, *children))
+                    self.parents |= {one.id: item.id for one in children}
+
+    async def _plans(self) -> None:
+        """In some worlds plans with windows and steps at once; their own chance, so that seeds without them stay what they are."""
+        random = Random(f"plans {self.seed}")
+        if random.random() < 0.4:
+            await self._send(plans(random, self.partitions))
+
+    async def _cancel(self) -> None:
+        """In some worlds notifications are called back, in whatever state they are."""
+        random = Random(f"cancel {self.seed}")
+        for number in range(random.randint(1, 6) if random.random() < 0.4 else 0):
+            await asyncio.sleep(random.random() * random.choice((0.3, 3, 30)))
+            known = sorted(self.expected)
+            if known:
+                wish = calling.cancel(random.choice(known), "acme/somebody", int(self.loop.now * 1000))
+                self.trace(f"cancel {number} {wish.notification}")
+                partition = partition_of_notification(wish.notification)
+                self.broker.append(OUTCOMES, partition, [(None, msgspec.json.encode(wish), int(self.loop.now * 1000))])
+
+    async def _outreach(self) -> None:
+        """In some worlds a campaign; its own chance, so that seeds without one stay what they are."""
+        random = Random(f"campaign {self.seed}")
+        if random.random() > 0.3:
+            return
+        self.campaign = campaign = Campaign(random, random.choice(("otp", "welcome", "letter", "chain")))
+        partition = partition_of(b"acme", self.partitions)
+        for pause, topic, value in campaign.records():
+            await asyncio.sleep(pause)
+            while topic != CAMPAIGNS and not self.broker.logs[changelog("campaigns"), partition].records:  # noqa: ASYNC110 - virtual time
+                await asyncio.sleep(0.5)  # nobody hands an audience on before there is its campaign
+            self.broker.append(topic, partition, [(None, value, int(self.loop.now * 1000))])
+        known = campaigns.create(Create("", "acme", NAME, campaign.scenario, "", 0), 0)
+        self.reached = {outreach.notification(known, 0, row, 0, self.partitions).id for row in campaign.rows}
+        self.expected |= self.reached
 
     def _know(self) -> None:
         """The rows of offers, as if they had always been there."""

@@ -26,10 +26,10 @@ class Asker:
         self._tap = tap
         self._producer = producer
 
-    async def send(self, phone: str, scenario: str = "insistent", text: str = "Hello", **more: Any) -> str:
+    async def send(self, phone: str, scenario: str = "insistent", text: str = "Hello", tenant: str = "lab", **more: Any) -> str:
         """Its request id."""
         asked = request(phone, scenario, text, **more)
-        await self._producer.send_and_wait(LAB, encode(asked))
+        await self._producer.send_and_wait(topics.requests(tenant), encode(asked))
         return str(asked["request_id"])
 
     async def end(self, request_id: str) -> Edr:

@@ -59,6 +59,15 @@ def scenario(name: str = "hello", /, **given: Any) -> dict[str, Any]:
     return {"kind": "scenario", "name": name, "validity": 3600, "plan": [step()], **given}
 
 
+def plan(name: str, *steps: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "plan", "name": name, "steps": [*steps]}
+
+
+def window(name: str, days: list[str] | None = None, start: str = "08:00", end: str = "20:00", **given: Any) -> dict[str, Any]:
+    hours = {"days": days or ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "from": start, "to": end}
+    return {"kind": "window", "name": name, "open": [hours], **given}
+
+
 def fields(name: str = "request", **types: str | dict[str, Any]) -> dict[str, Any]:
     made = {field: {"type": kind} if isinstance(kind, str) else kind for field, kind in types.items()}
     return {"kind": "fields", "name": name, "fields": made}

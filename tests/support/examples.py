@@ -58,10 +58,10 @@ class Example:
                 yield from ((further, self.users.get(child.key)) for further in self._further(child))
 
     def _further(self, notification: Notification) -> list[Notification]:
-        scenario = self.book.scenarios[notification.scenario].document
+        bound = self.book.scenarios[notification.scenario]
         user = self.users.get(notification.key)
-        channels = {step.channel for step in scenario.plan}
-        return destinations(notification, user, channels, PARTITIONS) if scenario.destinations == "all" else []
+        channels = {step.channel for step in bound.steps}
+        return destinations(notification, user, channels, PARTITIONS) if bound.document.destinations == "all" else []
 
     def decided(self, notification: Notification, user: User | None, now: int) -> Iterator[Decision]:
         """The decision, and that of each further step as if the ones before had not reached the recipient."""

@@ -12,12 +12,13 @@ from inm.core.books import is_template, version_of
 from inm.core.catalogue import Catalogue, Checked, bind, check
 from inm.core.documents import path_of, shape
 from inm.core.reference import Held
-from tests.support.books import TENANT, email, fields, held, scenario, sms, step
+from tests.support.books import TENANT, email, fields, held, plan, scenario, sms, step, window
 
 ROUTES = {"smsc-1": "sms", "smtp-1": "email", "smsc-2": "sms"}
 
 EVERY: dict[str, dict[str, Any]] = {
-    "tenant": TENANT | {"fallback": {"it-CH": ["de", "it"]}, "tones": {"young": ["plain"]}, "moderation": True},
+    "tenant": TENANT
+    | {"windows": {"sms": "daytime"}, "fallback": {"it-CH": ["de", "it"]}, "tones": {"young": ["plain"]}, "moderation": True},
     "fields": {
         "kind": "fields",
         "tenant": "acme",
@@ -60,6 +61,8 @@ EVERY: dict[str, dict[str, Any]] = {
         "on_unknown": "resend",
         "max_parts": 2,
         "critical": True,
+        "window": "daytime",
+        "urgent_anytime": True,
         "preference": "user",
         "destinations": "all",
         "user_data": "fresh",
@@ -75,6 +78,24 @@ EVERY: dict[str, dict[str, Any]] = {
         "users": {"query": "SELECT * FROM users WHERE id IN :keys", "map": {"language": "lang"}},
         "ttl": 60,
     },
+    "plan": {
+        "kind": "plan",
+        "tenant": "acme",
+        "name": "sms-first",
+        "title": "x",
+        "steps": [step(), step(parallel=True, unless="user.id == 'x'")],
+    },
+    "window": {
+        "kind": "window",
+        "tenant": "acme",
+        "name": "daytime",
+        "title": "x",
+        "zone": "recipient",
+        "open": [{"days": ["mon", "holiday"], "from": "08:00", "to": "21:00"}],
+        "holidays": "italy",
+        "spread": 60,
+    },
+    "holidays": {"kind": "holidays", "tenant": "acme", "name": "italy", "title": "x", "dates": ["12-25", "2027-03-29"]},
     "key": {"kind": "key", "tenant": "acme", "name": "crm", "sha256": "0" * 64, "expires": 1, "test": True},
     "account": {"kind": "account", "tenant": "acme", "name": "ada", "roles": ["editor"], "title": "Ada", "password": "x"},
 }
@@ -97,6 +118,11 @@ def faults(*documents: dict[str, Any]) -> list[tuple[str, str]]:
     found = checked(*documents)
     assert found.book is None
     return [(path, fault.pointer) for path, fault in found.faults]
+
+
+def apart() -> list[dict[str, Any]]:
+    """Two windows that are never open together."""
+    return [window("d", start="08:00", end="20:00"), window("n", start="20:00", end="08:00")]
 
 
 def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -184,6 +210,22 @@ def test_what_is_no_document_at_all_is_a_fault(kind: str, document: Any) -> None
         ([{"kind": "sender", "name": "long", "channel": "sms", "address": "A sender too long"}], "acme/sender/long", "/address"),
         ([{"kind": "sender", "name": "bad", "channel": "email", "address": "Acme <x>"}], "acme/sender/bad", "/address"),
         ([EVERY["source"], EVERY["source"] | {"name": "other"}], "acme/source/other", "/name"),
+        ([scenario(plan="none")], "acme/scenario/hello", "/plan"),
+        ([sms(), scenario(rules=[{"plan": "none"}])], "acme/scenario/hello", "/rules/0/plan"),
+        ([sms(), plan("p", step(template="none"))], "acme/plan/p", "/steps/0/template"),
+        ([sms(), plan("p", step(parallel=True))], "acme/plan/p", "/steps/0/parallel"),
+        ([sms(), plan("p", step(until="read"))], "acme/plan/p", "/steps/0/until"),
+        ([sms(), plan("p", step(unless="user.nope"))], "acme/plan/p", "/steps/0/unless"),
+        ([sms(), plan("p", step(unless="1 == 2"))], "acme/plan/p", "/steps/0/unless"),
+        ([sms(), scenario(rules=[{"when": "last.state == 'failed'"}])], "acme/scenario/hello", "/rules/0/when"),
+        ([sms(), email(), plan("p", step()), scenario(plan="p", rules=[{"template": "mail"}])], "acme/scenario/hello", "/rules/0/template"),
+        ([sms(), scenario(window="none")], "acme/scenario/hello", "/window"),
+        ([TENANT | {"windows": {"sms": "none"}}], "acme/tenant", "/windows/sms"),
+        ([window("w", zone="Mars/Olympus")], "acme/window/w", "/zone"),
+        ([window("w", holidays="none")], "acme/window/w", "/holidays"),
+        ([window("w", days=["holiday"])], "acme/window/w", "/open"),
+        ([{"kind": "holidays", "name": "h", "dates": ["02-29", "2027-02-29"]}], "acme/holidays/h", "/dates/1"),
+        ([TENANT | {"windows": {"sms": "n"}}, sms(), *apart(), scenario(window="d")], "acme/scenario/hello", "/window"),
     ],
 )
 def test_references_that_lead_nowhere(documents: list[dict[str, Any]], path: str, pointer: str) -> None:
@@ -217,6 +259,14 @@ def test_what_hardly_does_what_is_meant_is_a_warning() -> None:
     words = "scenario hello: template text needs a, which no request must bring: name it in requires"
     assert found.warnings == [("acme/scenario/hello", words), ("acme/template/text/1", words)]
     assert checked(*declared, scenario(requires=["a", "c"])).warnings == []
+
+
+def test_a_plan_that_is_longer_than_the_validity_is_a_warning() -> None:
+    long = scenario(plan="p", validity=100)
+    steps = [step(after=60), step(after=60), step(after=60, parallel=True), step(after=60)]
+    words = "step 4 begins only when the validity of 100 s has ended, if the steps before it take their time"
+    assert checked(sms(), plan("p", *steps), long).warnings == [("acme/scenario/hello", words)]
+    assert checked(sms(), plan("p", *steps[:3]), long).warnings == []
 
 
 def test_a_new_version_that_needs_more_is_told_before_it_serves() -> None:
@@ -276,6 +326,18 @@ def test_what_has_not_changed_is_taken_over_compiled() -> None:
     changed_fields = bind(documents, after)
     assert changed_fields
     assert changed_fields.scenarios["hello"] is not after.scenarios["hello"]
+
+
+def test_a_plan_that_has_changed_changes_the_scenarios_that_name_it() -> None:
+    documents = [sms(), plan("p", step()), scenario(plan="p"), scenario("other")]
+    before = bind(held(*documents))
+    assert before
+    documents[1] = plan("p", step(after=5))
+    after = bind(held(*documents), before)
+    assert after
+    assert [bound.steps[0].after for bound in after.scenarios.values()] == [5, 60]
+    assert after.scenarios["other"] is before.scenarios["other"]
+    assert after.scenarios["hello"] is not before.scenarios["hello"]
 
 
 def test_the_catalogue_of_several_tenants() -> None:

@@ -185,7 +185,7 @@ def test_further_steps_go_on_with_the_plan_that_was_decided() -> None:
     second = decide(again, book(sms(), email(), scenario(plan=[step("email")])), changed_mind, NOW, plan=journey.plan)
     assert isinstance(second, Send)
     assert (second.delivery.channel, second.delivery.step, second.steps) == ("sms", 2, 2)
-    pending = msgspec.structs.replace(journey, pending=("failed", "undelivered"))
+    pending = msgspec.structs.replace(journey, pending=("failed", "undelivered", 1), open=[])
     assert resume(pending, again, second, NOW)[0].plan == [], "no further step follows"
 
 

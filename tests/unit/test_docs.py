@@ -15,14 +15,19 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from inm import cli, metrics, settings, topics
-from inm.channels import sms
+from inm.channels import rest, sms
+from inm.channels.http import codes, message, poster
+from inm.channels.rest import RestRoute
 from inm.channels.smtp.route import EmailRoute
-from inm.core import journey, records, rendering, requests, retry, scenarios, schemas, sources, users
+from inm.core import callbacks, health, journey, records, rendering, requests, retry, scenarios, schemas, sources, users
 from inm.core.decide import Send, decide
+from inm.core.documents import decode
 from inm.core.edr import Edr, Event, Times
 from inm.core.results import REASONS, Result
+from inm.demo.inbox import SECRET
 from inm.documents import load_catalogue
 from inm.intake import body, problems, submission
+from inm.settings.routes import Traffic
 from inm.streaming import app as streaming
 from inm.streaming import dead, emitter, fatal, watchdog
 from inm.tables import outbox
@@ -186,6 +191,48 @@ def test_every_option_of_a_route_is_on_the_page(title: str, kind: Any, more: set
             assert next(field for field in dataclasses.fields(kind) if field.name == name).default_factory is dataclasses.MISSING, name
 
 
+def test_rest_routes_are_as_their_page_says() -> None:
+    page = PAGES["docs/rest-channel.md"]
+    found = named(section(page, "Options"))
+    assert set(found) == set(defaults(RestRoute))
+    for name, value in defaults(RestRoute).items():
+        if isinstance(value, str | float | int):
+            assert found[name][0] == f"`{value}`", name
+    statuses = {name: row[0].partition("`: ")[0].strip("`") for name, row in named(section(page, "Statuses")).items()}
+    assert statuses == {str(status): result.value for status, result in (codes.BY_STATUS | codes.BY_CLASS).items()}
+    variables = {word for text in re.findall(r"They may use (.*?); headers", page) for word in re.findall(r"`(\w+)`", text)}
+    assert variables == set(message.VARIABLES)
+    for block in blocks(page, "yaml"):
+        for name, options in msgspec.yaml.decode(block).get("routes", {}).items():
+            own: dict[str, Any] = {
+                key.removesuffix("_env"): SECRET if key.endswith("_env") else value for key, value in options.items() if key != "channel"
+            }
+            assert isinstance(rest.build(RestRoute(name, **own)), rest.Rest), name
+
+
+def test_callbacks_are_as_their_page_says() -> None:
+    page = PAGES["docs/callbacks.md"]
+    assert set(named(section(page, "An endpoint"))) == {one.name for one in msgspec.structs.fields(callbacks.Callback)} - {"tenant", "name"}
+    waits = [
+        f"{seconds // 3600} h" if seconds >= 3600 else f"{seconds // 60} min" if seconds >= 60 else f"{seconds} s"
+        for seconds in callbacks.SCHEDULE
+    ]
+    assert f"after {', '.join(waits[:-1])} and {waits[-1]}, each ±{callbacks.JITTER:.0%}".replace("%", " %") in page
+    looks = ("30 s, 1 min, 2 min and then every 5 min", (30, 60, 120, 300))
+    assert looks[0] in page
+    assert looks[1] == callbacks.LOOKS
+    for text in (
+        f"After {callbacks.FAILING} failures in a row",
+        f"At most {callbacks.AT_ONCE} posts",
+        f"for {callbacks.PATIENCE // 3_600_000} h",
+        f"for {callbacks.KEEP // topics.DAY} days",
+        f"within {poster.TIMEOUT:.0f} s",
+    ):
+        assert text in page, text
+    [document] = (value for block in blocks(page, "yaml") for value in [msgspec.yaml.decode(block)])
+    assert isinstance(decode(document), callbacks.Callback)
+
+
 def test_sources_are_as_their_page_says() -> None:
     page = PAGES["docs/sources.md"]
     assert {
@@ -223,13 +270,32 @@ def test_the_retry_schedule_is_stated_as_it_is() -> None:
         unit, size = next((unit, size) for unit, size in (("h", 3600), ("min", 60), ("s", 1)) if seconds >= size)
         return f"{seconds / size:g} {unit}"
 
+    def stated(waits: Iterable[float], jitter: float) -> str:
+        return f"{', '.join(map(span, waits))}; each ±{100 * jitter:.0f} %"
+
     found = named(section(OPERATING, "Retries"))
-    assert found["temporary"][0] == f"{', '.join(map(span, retry.SCHEDULE))}; each ±{retry.JITTER:.0%}".replace("%", " %")
-    assert found["temporary"][1].startswith(f"{len(retry.SCHEDULE)} further attempts")
-    for result, (shortest, longest) in retry.REOFFER.items():
-        assert found[result][0] == f"{shortest / 1000:g} to {longest / 1000:g} s"
+    default = retry.DEFAULT
+    assert found["temporary"][0] == stated(default.temporary, default.jitter)
+    assert found["temporary"][1].startswith(f"{len(default.temporary)} further attempts")
+    assert found["throttled"][0] == stated(default.throttled, retry.SPREAD)
+    assert found["route-fault"][0] == stated(default.route_fault, retry.SPREAD)
     resend = next(row for row in rows(section(OPERATING, "Retries")) if row[0].startswith("`unknown`, policy `resend`"))
-    assert resend[1:] == [span(retry.RESEND / 1000), f"{len(retry.SCHEDULE)} further attempts"]
+    assert resend[1:] == [stated(default.unknown, default.jitter), f"{len(default.unknown)} further attempts"]
+    [example] = blocks(section(OPERATING, "Retries"), "yaml")
+    assert msgspec.yaml.decode(example, type=dict[str, retry.Retries])["retries"] != default
+
+
+def test_every_option_of_all_routes_and_every_level_is_on_the_page() -> None:
+    page = PAGES["docs/routes.md"]
+    found = named(section(page, "Options of all routes"))
+    options = msgspec.structs.fields(Traffic)
+    assert set(found) == {option.name for option in options}
+    assert all(found[option.name][0] == f"`{option.default}`" for option in options if isinstance(option.default, float))
+    assert {level: float(row[0]) for level, row in named(section(page, "Health")).items()} == health.FLOORS
+    [routes, tenant] = blocks(section(page, "Options of all routes"), "yaml") + blocks(section(page, "Choice"), "yaml")
+    names = {name: list(Traffic.__struct_fields__ & options.keys()) for name, options in msgspec.yaml.decode(routes)["routes"].items()}
+    assert all(names.values())
+    assert set(msgspec.yaml.decode(tenant)["routes"]["sms"]) == set(names)
 
 
 def test_the_limits_are_stated_as_they_are() -> None:
@@ -248,6 +314,7 @@ def test_the_limits_are_stated_as_they_are() -> None:
         "loop rounds of a rendering": str(rendering.MAX_ROUNDS),
         "steps of a plan": str(limit(scenarios.Scenario, "plan", "max_length")),
         "`max_parts` of a scenario": str(limit(scenarios.Scenario, "max_parts", "le")),
+        "`at` of a request, ahead": f"{requests.MAX_AHEAD} days",
         "validity, and `after` of a step": f"{limit(scenarios.Scenario, 'validity', 'le') // day} days",
         "ledger, after the last event or deadline": f"{journey.HORIZON // day // 1000} days",
         "a provider's message id, for late receipts": f"{outbox.KEEP // day // 1000} days",
@@ -364,7 +431,7 @@ def json_examples(name: str) -> list[dict[str, Any]]:
     return [example for block in blocks(PAGES[name], "json") for example in [json.loads(block)] if isinstance(example, dict)]
 
 
-CATALOGUE = load_catalogue(settings.load({"INM_CONFIG": str(ROOT / "config"), "INM_SMSC_PASSWORD": "secret"}))
+CATALOGUE = load_catalogue(settings.load({"INM_CONFIG": str(ROOT / "config"), "INM_SMSC_PASSWORD": "secret", "INM_INBOX_SECRET": "secret"}))
 
 
 def asked(examples: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -424,17 +491,18 @@ def test_programs_are_programs() -> None:
 def test_the_example_of_routes_is_taken(tmp_path: Path) -> None:
     from inm.channels.routes import build
 
-    [routes] = blocks(OPERATING, "yaml")
+    [routes] = blocks(OPERATING.partition("## Retries")[0], "yaml")
     (tmp_path / "inm.yaml").write_text(f"broker: {{servers: ['a:1']}}\n{routes}")
     found = settings.load({"INM_CONFIG": str(tmp_path), "INM_SMSC_PASSWORD": "secret", "INM_SMTP_PASSWORD": "secret"})
-    assert set(build(found.routes.values())) == {"smsc-1", "smtp-1", "magic-sms", "magic-email"}
+    assert set(build(found.routes.values())) == {"smsc-1", "smtp-1", "magic-sms", "magic-email", "magic-rest"}
 
 
 def test_the_picture_shows_every_stage_and_names_no_topic_that_is_none() -> None:
     [picture] = blocks(README, "mermaid")
     stages = {path.stem for path in (ROOT / "inm" / "agents").glob("*.py")} - {"__init__"}
     assert stages <= set(re.findall(r"\b[a-z]+\b", picture))
-    known = {topic.name for topic in topics.catalogue(["TENANT"], 1)} | {"inm.deliveries.CHANNEL.LANE"}
+    known = {topic.name for topic in topics.catalogue(["TENANT"], 1)} | {"inm.notifications.LANE", "inm.deliveries.CHANNEL.LANE"}
     shown = set(re.findall(r"inm\.[\w.]+", picture))
     assert shown <= known
-    assert shown >= {name for name in known if not name.endswith(".changelog") and "deliveries." not in name} - {topics.BEGUN}
+    by_lane = re.compile(r"\.(urgent|normal|bulk)$")
+    assert shown >= {name for name in known if not (name.endswith(".changelog") or by_lane.search(name))} - {topics.BEGUN}

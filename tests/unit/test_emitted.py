@@ -8,6 +8,7 @@ import msgspec
 
 from inm import topics
 from inm.core.decide import Refusal
+from inm.core.edr import Edr, Times
 from inm.core.ids import retry_id
 from inm.core.journey import begin, expand
 from inm.core.records import Notification, Wait
@@ -74,3 +75,25 @@ async def test_retries_that_wait_are_known_until_they_are_forgotten() -> None:
     assert emitted.retries == {retry_id(OFFER)}
     emitted.forget()
     assert emitted.retries == set()
+
+
+async def test_an_end_that_is_out_stays_the_end_and_another_one_corrects_it() -> None:
+    told = Edr("3-abc.2.1.submitted.final", "submitted", 2, "3-abc", "acme", "otp", Times(1), final=True, step=2)
+    emitted = await learned(msgspec.json.encode(told))
+    other = msgspec.structs.replace(told, id="3-abc.1.1.delivered.final", event="delivered", step=1)
+    assert emitted.agreed(told) == [told]
+    end, late = emitted.agreed(other)
+    assert (end.id, end.event, end.final) == (told.id, "submitted", True)
+    assert (late.id, late.event, late.final, late.correction) == ("3-abc.1.1.delivered.late", "delivered", False, True)
+    elsewhere = msgspec.structs.replace(other, notification="3-xyz")
+    assert emitted.agreed(elsewhere) == [elsewhere]
+    emitted.forget()
+    assert emitted.agreed(other) == [other]
+
+
+def test_a_delivery_of_a_later_step_that_is_out_is_known() -> None:
+    emitted = Emitted()
+    emitted.offers = {"3-abc.2.1/0": 5, "3-abcd.9.1/0": 5}
+    assert emitted.goes_on("3-abc", 1)
+    assert not emitted.goes_on("3-abc", 2)
+    assert not emitted.goes_on("3-xyz", 0)

@@ -8,12 +8,12 @@ from msgspec import convert
 
 from inm.channels import magic as route
 from inm.channels import routes
-from inm.channels.magic import MagicEmail, MagicSms
+from inm.channels.magic import MagicEmail, MagicRest, MagicSms
 from inm.core import magic
 from inm.core.faults import MisconfiguredError
 from inm.core.records import Content, Delivery, Email, Phone, Receipt
 from inm.core.results import Result
-from inm.settings import RouteSettings
+from inm.settings.routes import RouteSettings
 
 FATES = [(channel, address, fate) for channel, known in magic.ADDRESSES.items() for address, fate in known.items()]
 
@@ -31,6 +31,7 @@ def test_every_fate_has_an_address_in_every_channel_that_a_request_takes() -> No
     for channel, kind in (("sms", Phone), ("email", Email)):
         assert set(magic.ADDRESSES[channel].values()) == set(get_args(magic.Fate))
         assert all(convert(address, kind) for address in magic.ADDRESSES[channel])
+    assert magic.ADDRESSES["rest"] == magic.ADDRESSES["sms"] | magic.ADDRESSES["email"]
     assert magic.fate("email", "Never@INM.test") == "never"
     assert magic.fate("sms", "never@inm.test") is None
     assert not magic.is_magic("+393331234567")
@@ -45,7 +46,7 @@ async def test_each_ends_as_it_says(channel: str, address: str, fate: str, monke
         for receipt in receipts:
             reported.put_nowait(receipt)
 
-    channels = {"sms": MagicSms, "email": MagicEmail}
+    channels = {"sms": MagicSms, "email": MagicEmail, "rest": MagicRest}
     one = channels[channel]()
     await one.open(take)
     first, second = [(await one.send([delivery(channel, address, attempt=attempt, parts=2)]))[0] for attempt in (1, 2)]
@@ -82,7 +83,7 @@ async def test_to_any_other_address_nothing_goes() -> None:
 
 
 def test_the_routes_are_there_and_their_names_are_taken() -> None:
-    assert {one.name for one in routes.build([]).values()} == {"sms", "email"}
-    assert set(routes.build([])) == {"magic-sms", "magic-email"}
+    assert {one.name for one in routes.build([]).values()} == {"sms", "email", "rest"}
+    assert set(routes.build([])) == {"magic-sms", "magic-email", "magic-rest"}
     with pytest.raises(MisconfiguredError, match="built-in"):
         routes.build([RouteSettings("magic-sms", "sms", {"hosts": ["localhost:1"], "system_id": "a", "password": "b"})])

@@ -200,3 +200,17 @@ def test_nothing_but_a_refusal_is_ever_raised(value: bytes) -> None:
 @pytest.mark.parametrize(("path", "pointer"), [("$", ""), ("$.to[0].phone", "/to/0/phone"), ("$.fields[...]", "/fields"), ("", "")])
 def test_pointers(path: str, pointer: str) -> None:
     assert pointer_of(path) == pointer
+
+
+@pytest.mark.parametrize(
+    ("at", "taken"), [("1970-01-01T00:00:00Z", True), ("2027-11-22T00:00:00Z", True), ("2036-11-22T00:00:00+01:00", False)]
+)
+def test_a_time_in_the_past_is_now_and_one_in_ten_years_a_fault(at: str, taken: bool) -> None:
+    assert take(GOOD | {"at": at}).at, "nobody says when it is taken"
+    if taken:
+        assert take(GOOD | {"at": at}, now=1_795_334_400_000).at
+        return
+    with pytest.raises(InvalidRequestError) as caught:
+        take(GOOD | {"at": at}, now=1_795_334_400_000)
+    [fault] = caught.value.faults
+    assert (fault.pointer, fault.allowed) == ("/at", "within 366 days: until 2027-11-23T08:00:00Z")

@@ -7,13 +7,15 @@ import pytest
 
 from inm import settings
 from inm.core.catalogue import Catalogue
-from inm.core.decide import Refusal, Send, decide
+from inm.core.decide import Decision, Refusal, Send, decide
 from inm.core.records import Notification
 from inm.core.users import User
 from inm.documents import load_catalogue
 
 NOW = 1_795_334_400_000
-SETTINGS = settings.load({"INM_CONFIG": str(Path(__file__).parents[2] / "config"), "INM_SMSC_PASSWORD": "secret"})
+SETTINGS = settings.load(
+    {"INM_CONFIG": str(Path(__file__).parents[2] / "config"), "INM_SMSC_PASSWORD": "secret", "INM_INBOX_SECRET": "secret"}
+)
 
 FIELDS: dict[str, dict[str, Any]] = {
     "otp": {"code": "482913"},
@@ -39,11 +41,11 @@ def test_what_the_shipped_texts_need_every_request_must_bring(catalogue: Catalog
         book = catalogue.book(tenant)
         assert book
         for bound in book.scenarios.values():
-            needed = frozenset[str]().union(*(book.templates[step.template].needed for step in bound.document.plan))
+            needed = frozenset[str]().union(*(book.templates[step.template].needed for step in bound.steps))
             assert needed == set(bound.document.requires)
 
 
-def ask(catalogue: Catalogue, scenario: str, *, user: User | None = None, now: int = NOW, **options: Any) -> Send | Refusal:
+def ask(catalogue: Catalogue, scenario: str, *, user: User | None = None, now: int = NOW, **options: Any) -> Decision:
     tenant = "volta" if scenario == "charging-finished" else "acme"
     given: dict[str, Any] = {"phone": "+393331234567", "email": "ada@example.org", "fields": FIELDS.get(scenario, {})} | options
     return decide(Notification("3-abc", f"{tenant}/u1", tenant, scenario, NOW, **given), catalogue.book(tenant), user, now)

@@ -52,6 +52,8 @@ FULL = msgspec.structs.replace(
     test=True,
     parent="1-xyz",
     children=2,
+    campaign="spring",
+    until=1_795_334_500_000,
     decision=Decided(3, "fresh", 2, "vip", "it-CH", "young", "sms", [Rejected(2, "email", "opted-out")], {"points": "late"}),
 )
 """With what later releases have added."""
@@ -62,8 +64,8 @@ GOLDEN = {
     '"delivered":1795334400900},"final":true,"request_id":"r-1","user":"u1","to":"+393331234567","channel":"sms","route":"smsc-1",'
     '"lane":"urgent","sender":"Acme","template":"otp-sms","version":1,"language":"it","tone":"young","step":1,"attempt":2,"parts":1,'
     '"encoding":"gsm7","provider_ids":["1f"],"reason":"no-answer","code":"000","text":"ok","redelivered":true,"duplicate":true,'
-    '"correction":true,"test":true,"parent":"1-xyz","children":2,"decision":{"revision":3,"user":"fresh","rule":2,"rule_name":"vip",'
-    '"language":"it-CH","tone":"young","preferred":"sms","rejected":[{"step":2,"channel":"email","reason":"opted-out"}],'
+    '"correction":true,"test":true,"parent":"1-xyz","children":2,"campaign":"spring","until":1795334500000,'
+    '"decision":{"revision":3,"user":"fresh","rule":2,"rule_name":"vip","language":"it-CH","tone":"young","preferred":"sms","rejected":[{"step":2,"channel":"email","reason":"opted-out"}],'
     '"algorithms":{"points":"late"}}}',
     "first": '{"schema":1,"id":"3-abc.1.2.delivered.final","event":"delivered","at":1795334400900,"notification":"3-abc","tenant":"acme",'
     '"scenario":"otp","times":{"received":1795334400000,"decided":1795334400010,"started":1795334400020,"submitted":1795334400030,'

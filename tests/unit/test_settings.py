@@ -11,7 +11,7 @@ from inm.core.faults import MisconfiguredError
 
 CONFIG = Path(__file__).parents[2] / "config"
 KEY = "inm_live_demo_" + "k" * 43
-BASE = {"INM_CONFIG": str(CONFIG), "INM_SMSC_PASSWORD": "s3cret"}
+BASE = {"INM_CONFIG": str(CONFIG), "INM_SMSC_PASSWORD": "s3cret", "INM_INBOX_SECRET": "secret"}
 
 
 def test_the_shipped_file_is_right() -> None:
@@ -48,6 +48,23 @@ def test_secrets_come_from_the_environment_and_show_nowhere() -> None:
     assert (key.tenant, key.id) == ("acme", "demo")
     for other in (KEY[:-1], KEY + "x", KEY.upper(), "", "é" * 300):
         assert apikeys.find(found.api_keys, other, 0) is None
+
+
+def test_the_links_of_e_mails_need_an_address_and_a_key() -> None:
+    found = settings.load(BASE | {"INM_LINKS_URL": "https://inm.example/r", "INM_LINK_KEY": "k" * 16})
+    assert found.links
+    assert (found.links.url, found.links.key) == ("https://inm.example/r", b"k" * 16)
+    assert "kkkk" not in repr(found) + repr(found.links)
+    assert settings.load(BASE | {"INM_LINK_KEY": "k" * 16}).links is None
+    for own, sentence in (
+        ({"INM_LINKS_URL": "https://x.y"}, "INM_LINK_KEY: found 0 characters"),
+        ({"INM_LINKS_URL": "https://x.y", "INM_LINK_KEY": "short"}, "INM_LINK_KEY: found 5 characters"),
+        ({"INM_LINKS_URL": "https://x.y/", "INM_LINK_KEY": "k" * 16}, "INM_LINKS_URL: /links/url"),
+        ({"INM_LINKS_URL": "ftp://x.y", "INM_LINK_KEY": "k" * 16}, "INM_LINKS_URL: /links/url"),
+    ):
+        with pytest.raises(MisconfiguredError) as caught:
+            settings.load(BASE | own)
+        assert sentence in str(caught.value)
 
 
 def test_kubernetes_service_variables_are_no_settings() -> None:
@@ -95,8 +112,14 @@ def test_what_is_wrong_stops_the_start(own: dict[str, str], sentence: str) -> No
     ("old", "new", "sentence"),
     [
         ("partitions: 6", "partitons: 6", "inm.yaml: /partitons: no such key, found 'partitons', allowed: broker, routes, partitions"),
-        ("channel: sms", "channel: fax", "/routes/smsc-1/channel: Invalid enum value 'fax', found 'fax', allowed: email, sms"),
+        ("channel: sms", "channel: fax", "/routes/smsc-1/channel: Invalid enum value 'fax', found 'fax', allowed: email, rest, sms"),
         ("api_keys: []", "api_keys: [{tenant: acme, id: x, sha256: abc}]", "/api_keys/0/sha256: "),
+        ("window: 50", "window: 50\n    rate: 0", "/routes/smsc-1/rate: Expected `float` > 0.0, found 0, allowed: a number, above 0"),
+        ("window: 50", "window: 50\n    weight: -1", "/routes/smsc-1/weight: Expected `float` >= 0.0, found -1, allowed: a number"),
+        ("window: 50", "window: 50\n    prefixes: [39]", "/routes/smsc-1/prefixes/0: Expected `str`, got `int`, found 39, allowed: "),
+        ("api_keys: []", "retries: {temporary: [0]}", "/retries/temporary/0: Expected `float` > 0.0"),
+        ("api_keys: []", "retries: {throttled: []}", "/retries/throttled: "),
+        ("api_keys: []", "ported: nowhere.csv", "nowhere.csv: cannot be read"),
         ("broker:", "broken:", "/broker: is missing"),
         ("broker:", "- x", "no YAML"),
     ],
@@ -121,3 +144,22 @@ def test_wrong_documents_stop_the_start(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "tenants")
     with pytest.raises(MisconfiguredError, match="no documents"):
         documents.load_catalogue(settings.load(mine))
+
+
+def test_ported_numbers_are_read_and_a_wrong_line_is_named(tmp_path: Path) -> None:
+    text = (CONFIG / "inm.yaml").read_text()
+    (tmp_path / "inm.yaml").write_text(f"{text}\nported: ported.csv\n")
+    (tmp_path / "ported.csv").write_text("+393331234567,+39320\n+39333,+39340\n")
+    found = settings.load(BASE | {"INM_CONFIG": str(tmp_path)})
+    assert found.ported.network("+393331234567") == "+39320"
+    (tmp_path / "ported.csv").write_text("+393331234567,+39320\nnumber,prefix\n")
+    with pytest.raises(MisconfiguredError, match=r"ported\.csv:2: allowed: a number, a comma and a prefix"):
+        settings.load(BASE | {"INM_CONFIG": str(tmp_path)})
+
+
+def test_options_that_all_routes_have_are_no_options_of_their_channel(tmp_path: Path) -> None:
+    text = (CONFIG / "inm.yaml").read_text()
+    (tmp_path / "inm.yaml").write_text(text.replace("window: 50", "window: 50\n    rate: 500\n    prefixes: ['+39']"))
+    route = settings.load(BASE | {"INM_CONFIG": str(tmp_path), "INM_ROUTE_SMSC_1_RATE": "200"}).routes["smsc-1"]
+    assert (route.traffic.rate, route.traffic.prefixes, route.traffic.weight) == (200.0, ("+39",), 1.0)
+    assert not {"rate", "prefixes"} & route.options.keys()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from inm.core.decide import Refusal, Send, Skip
+from inm.core.decide import Hold, Refusal, Send, Skip
 from inm.core.grounds import Grounds
 from inm.core.journey import advance, begin, postpone, resume
 from inm.core.ledger import Journey
@@ -151,3 +151,12 @@ def test_times_are_exact_to_the_millisecond(at: int) -> None:
 def test_stories_are_as_their_schema_says(journey: Journey) -> None:
     Draft202012Validator(msgspec.json.schema(Story)).validate(tell(journey))
     text(tell(journey))
+
+
+def test_what_waits_for_its_window_says_until_when_and_why() -> None:
+    journey, _ = begin(NOTIFICATION, Hold(NOW + 60_000, "window day (Europe/Rome) is shut", 1, []), NOW)
+    told = text(tell(journey))
+    assert told.startswith("3-abc: held, waits for 2026-11-22 08:01:00.123Z")
+    assert "window-closed window day (Europe/Rome) is shut" in told
+    begun, _ = begin(NOTIFICATION, send(), NOW + 60_000, known=journey)
+    assert "waits" not in text(tell(begun))

@@ -9,7 +9,7 @@ import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from inm.streaming.emitter import MAX_RECORD, Emitter, Superseded, TooLarge
+from inm.streaming.emitter import MAX_BATCH, MAX_RECORD, Emitter, Superseded, TooLarge, size_of
 
 
 class Producer:
@@ -42,7 +42,7 @@ class Place:
 
 
 def emitter(producer: Producer) -> Emitter:
-    made = Emitter(linger=0.001)
+    made = Emitter(linger=(0.001, 0.001))
     made.start(producer)
     return made
 
@@ -79,7 +79,7 @@ async def test_while_a_batch_is_under_way_the_next_one_fills_and_keeps_the_order
 
 async def test_a_full_batch_goes_at_once() -> None:
     producer = Producer()
-    out = Emitter(linger=3600)
+    out = Emitter(linger=(3600, 3600))
     out.start(producer)
     batches = {out.emit("t", 0, None, b"x" * 90) for _ in range(3)}
     await producer.next()
@@ -114,7 +114,7 @@ async def test_flush_waits_for_every_answer() -> None:
 async def test_what_was_filled_before_a_standstill_does_not_go_out_when_others_have_taken_over() -> None:
     producer = Producer()
     allowed, generation = False, 1
-    out = Emitter(0.001, lambda: allowed, lambda: generation)
+    out = Emitter((0.001, 0.001), lambda: allowed, lambda: generation)
     out.start(producer)
     stale = out.emit("t", 0, None, b"1")
     await asyncio.sleep(0.02)
@@ -130,7 +130,7 @@ async def test_what_was_filled_before_a_standstill_does_not_go_out_when_others_h
 async def test_what_was_held_and_is_still_ours_goes_out() -> None:
     producer = Producer()
     allowed = False
-    out = Emitter(0.001, lambda: allowed)
+    out = Emitter((0.001, 0.001), lambda: allowed)
     out.start(producer)
     batch = out.emit("t", 0, None, b"1")
     await asyncio.sleep(0.01)
@@ -142,7 +142,7 @@ async def test_what_was_held_and_is_still_ours_goes_out() -> None:
 async def test_what_is_held_back_of_an_old_assignment_takes_nothing_of_the_new_one_with_it() -> None:
     producer = Producer()
     allowed, generation = False, 1
-    out = Emitter(0.001, lambda: allowed, lambda: generation)
+    out = Emitter((0.001, 0.001), lambda: allowed, lambda: generation)
     out.start(producer)
     first, waiting = out.emit("t", 0, None, b"1"), None
     while waiting is None or waiting is first:  # one is held back, another one fills behind it
@@ -167,7 +167,7 @@ async def test_the_rest_of_a_refused_batch_does_not_go_out_when_others_have_take
     async def bury(topic: str, key: bytes | None, value: bytes | None, words: str) -> None:
         buried.append(value)
 
-    out = Emitter(0.001, lambda: not lost, lambda: generation)
+    out = Emitter((0.001, 0.001), lambda: not lost, lambda: generation)
     out.start(cast(Any, producer), bury)
     for value in (b"1", b"2"):
         batch = out.emit("t", 0, None, value)
@@ -180,3 +180,20 @@ async def test_the_rest_of_a_refused_batch_does_not_go_out_when_others_have_take
     with pytest.raises(Superseded):
         await batch.acked
     assert (buried, len(producer.sent)) == ([b"1"], 2)
+
+
+async def test_what_is_to_come_into_one_batch_does() -> None:
+    """The open batch is sent as it is if it has no room for all of it."""
+    producer = Producer(batch_size=MAX_BATCH)
+    out = emitter(producer)
+    first = out.emit("t", 0, b"k", bytes(MAX_BATCH // 2), essential=True)
+    records = [(b"a", bytes(MAX_BATCH // 4)), (b"b", bytes(MAX_BATCH // 4)), (b"c", b"1")]
+    out.make_room("t", 0, sum(map(size_of, records)))
+    batches = {out.emit("t", 0, *record, essential=True) for record in records}
+    assert len(batches) == 1
+    assert first not in batches
+    assert all(batch.size >= batch.builder.size() - BATCH_HEADER for batch in (first, *batches))
+
+
+BATCH_HEADER = 61
+"""Bytes before the first record (Kafka protocol, record batch); no builder counts them against its size before it closes."""

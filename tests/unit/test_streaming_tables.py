@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inm.streaming.emitter import Batch
+from inm.streaming.emitter import MAX_BATCH, Batch
 from inm.streaming.fatal import EXIT_DISK, EXIT_PRODUCE
 from inm.streaming.tables import Database, Table, TablePartition
 from tests.simulation.disk import Disks
@@ -22,6 +22,10 @@ class Changelog:
     def __init__(self) -> None:
         self.records: list[tuple[bytes | None, bytes | None]] = []
         self.batches: list[Batch] = []
+        self.rooms: list[int] = []
+
+    def make_room(self, topic: str, partition: int, size: int) -> None:
+        self.rooms.append(size)
 
     def emit(self, topic: str, partition: int, key: bytes | None, value: bytes | None, *, essential: bool) -> Batch:
         assert essential
@@ -70,6 +74,21 @@ async def test_a_released_row_is_written_after_the_changelog_has_it(table: Fixtu
     assert table.database.get(b"a") == b"1"
     assert table.database.offset == 0
     assert writes.written.done()
+
+
+async def test_sets_come_into_the_changelog_whole_as_many_as_a_batch_holds(table: Fixture) -> None:
+    """A journey and what counts it: after a kill both are there, or neither."""
+    half = bytes(MAX_BATCH // 2 - 1000)
+    sets = [table.partition.stage({b"journey %d" % number: half, b"tally": b"%d" % number}) for number in range(3)]
+    for writes in reversed(sets):
+        table.partition.release(writes)
+    keys = [key for key, _ in table.changelog.records]
+    assert keys == [b"journey 0", b"tally", b"journey 1", b"journey 2", b"tally"]
+    assert table.changelog.records[1][1] == b"1"
+    assert len(table.changelog.rooms) == 2
+    assert max(table.changelog.rooms) <= MAX_BATCH
+    await table.changelog.acknowledge()
+    assert table.database.get(b"tally") == b"2"
 
 
 async def test_a_later_set_waits_for_an_earlier_one_whose_outputs_are_still_under_way(table: Fixture) -> None:

@@ -244,6 +244,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(desk, "documents", library)
     monkeypatch.setattr(changelog, "find", row)
     monkeypatch.setenv("INM_SMSC_PASSWORD", "x")
+    monkeypatch.setenv("INM_INBOX_SECRET", "x")
 
     def call(*arguments: str) -> Any:
         return CliRunner().invoke(cli.group, ["try", *arguments])

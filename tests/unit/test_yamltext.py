@@ -141,7 +141,7 @@ def seed(folder: Path, **files: str) -> settings.Settings:
     (folder / "inm.yaml").write_text((Path(__file__).parents[2] / "config" / "inm.yaml").read_text())
     for name, text in files.items():
         (folder / "tenants" / f"{name}.yaml").write_text(text)
-    return settings.load({"INM_CONFIG": str(folder), "INM_SMSC_PASSWORD": "secret"})
+    return settings.load({"INM_CONFIG": str(folder), "INM_SMSC_PASSWORD": "secret", "INM_INBOX_SECRET": "secret"})
 
 
 def test_one_file_or_many(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_one_file_or_many(tmp_path: Path) -> None:
     [
         (
             [SCENARIO.replace("channel: sms", "channel: fax")],
-            "f1.yaml:7: /plan/0/channel: Invalid enum value 'fax', found 'fax', allowed: email, sms",
+            "f1.yaml:7: /plan/0/channel: Invalid enum value 'fax', found 'fax', allowed: email, rest, sms",
         ),
         (
             [SCENARIO.replace("validity: 60", "validty: 60")],

@@ -241,6 +241,7 @@ class Link(asyncio.Protocol):
             return
         if pdu.status == 0 and pdu.command == wire.SUBMIT_SM_RESP:
             self._owner.pace.accepted(self._heard)
+            self._owner.pace.answered(self._heard - flight.deadline + self._account.submit_timeout)
             provider_id = wire.c_octets(pdu.body)
             ids = [self._account.provider_id(provider_id)] if provider_id else []
             flight.message.settle(flight.part, Answer(Result.SENT, ids))

@@ -1,4 +1,6 @@
-"""How fast a route may be written to."""
+"""How fast an SMSC lets itself be written to."""
+
+from inm.core.throttle import Throttle
 
 GROWTH = 0.02
 """Of the best goodput, a second, after a cut."""
@@ -8,21 +10,15 @@ SPAN = 1.0
 """Seconds over which goodput is measured: most SMSCs count by the second."""
 HOLD = 0.1
 """Seconds of silence after a throttled answer as long as no goodput is known."""
-BURST = 0.05
-"""Seconds of its rate that a route may catch up at once."""
 
 
-class Pace:
-    """A token bucket in parts a second whose rate an SMSC may cut.
+class Pace(Throttle):
+    """A throttle whose rate an SMSC may cut. ``limit`` is the agreed rate; ``None`` is no limit until the SMSC throttles."""
 
-    ``limit`` is the agreed rate; ``None`` is no limit until the SMSC throttles. Times are seconds of any one clock.
-    """
-
-    def __init__(self, limit: float | None) -> None:
-        self.rate = limit
+    def __init__(self, limit: float | None = None) -> None:
+        super().__init__(limit)
         self._limit = limit
-        self._tokens = 1.0
-        self._refilled = 0.0
+        self._grown = 0.0
         self._held = 0.0
         self._accepted = 0
         self._since: float | None = None
@@ -39,16 +35,11 @@ class Pace:
             self.rate = None
 
     def wait(self, now: float) -> float:
-        """Seconds until the next part may be written; 0 takes its place in the count."""
+        """See :class:`~inm.core.throttle.Throttle`."""
         if now < self._held:
             return self._held - now
-        if self.rate is None:
-            return 0.0
-        self._refill(now)
-        if self._tokens < 1.0:
-            return (1.0 - self._tokens) / self.rate
-        self._tokens -= 1.0
-        return 0.0
+        self._grow(now)
+        return super().wait(now)
 
     def accepted(self, now: float) -> None:
         """Count one part that the SMSC took."""
@@ -75,11 +66,9 @@ class Pace:
         if elapsed >= SPAN:
             self._goodput, self._accepted, self._since = self._accepted / elapsed, 0, now
 
-    def _refill(self, now: float) -> None:
-        assert self.rate is not None
-        elapsed = now - self._refilled
-        self._refilled = now
-        self._tokens = min(self._tokens + elapsed * self.rate, max(1.0, BURST * self.rate))
-        self.rate += min(elapsed, SPAN) * GROWTH * self._best
-        if self._limit is not None:
-            self.rate = min(self.rate, self._limit)
+    def _grow(self, now: float) -> None:
+        elapsed, self._grown = now - self._grown, now
+        if self.rate is not None:
+            self.rate += min(elapsed, SPAN) * GROWTH * self._best
+            if self._limit is not None:
+                self.rate = min(self.rate, self._limit)

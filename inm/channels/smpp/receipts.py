@@ -18,7 +18,7 @@ _UCS2 = 0x08
 # esm_class bits 5 to 2 (5.2.12): a delivery receipt, or an intermediate notification of one.
 _KIND, _RECEIPT, _INTERMEDIATE = 0x3C, 0x04, 0x20
 
-_STATES: dict[str, tuple[ReceiptState, str | None]] = {
+STATES: dict[str, tuple[ReceiptState, str | None]] = {
     # By five letters: SMSCs cut the words differently (appendix B has seven), or write them out.
     "ENROU": ("pending", None),
     "DELIV": ("delivered", None),
@@ -64,7 +64,7 @@ def read(deliver: Deliver) -> Report | None:
     numbered = deliver.tlvs.get(MESSAGE_STATE)
     number = int.from_bytes(numbered) if numbered else len(_WORDS)
     word = _WORDS[number] if number < len(_WORDS) else (_text(_find_state(data)) or "").upper()
-    state, reason = _STATES.get(word[:5], ("unknown", None))
+    state, reason = STATES.get(word[:5], ("unknown", None))
     if deliver.esm_class & _KIND == _INTERMEDIATE and state != "delivered":
         state, reason = "pending", None
     return Report(provider_id, state, reason, word, _error(deliver, data))

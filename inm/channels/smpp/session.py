@@ -27,7 +27,7 @@ _CONNECT = 10.0
 """Seconds for connection, TLS and bind together."""
 _BACKOFF_FIRST, _BACKOFF_LAST, _STABLE = 0.5, 30.0, 10.0
 """Seconds until a lost bind is tried again, doubling; from the start again only after a life of ``_STABLE``."""
-_WAIT = 30.0
+_WAIT = 10.0
 """Seconds that a message waits in the queue of a route that is up."""
 _DRAIN, _UNBIND = 5.0, 1.0
 _TEMPORARY = 0x0000_0064
@@ -114,6 +114,10 @@ class Session:
                 answer.cancel()
             self.queue.drop_cancelled()
             raise
+
+    def release(self) -> None:
+        """Give back what was not begun."""
+        self._give_up(float("inf"), TOO_SLOW)
 
     async def close(self) -> None:
         """Give back what was not written, wait for the answers to what was, unbind."""

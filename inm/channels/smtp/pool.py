@@ -13,6 +13,7 @@ from inm.channels.smtp.message import UnsendableError, compose
 from inm.channels.smtp.route import EmailRoute
 from inm.core.records import LANES, Delivery
 from inm.core.results import Answer
+from inm.core.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ STEADY = 10.0
 """Seconds that a connection must last, if it carries nothing, not to count as a failure."""
 
 CLOSED = codes.fault(codes.ROUTE_DOWN, "the route is closed")
+WAITED = codes.fault(codes.THROTTLED, "its turn did not come: the route takes fewer messages than it is given")
 
 
 def pause(failures: int) -> float:
@@ -62,15 +64,16 @@ class Job:
         elif self.tries:
             self.settle(codes.fault(codes.TEMPORARY, "the server took too long before the message was written"))
         else:
-            self.settle(codes.fault(codes.THROTTLED, "its turn did not come: the server takes fewer messages than it is given"))
+            self.settle(WAITED)
         return self.answer.result()
 
 
 class Pool:
     """Keeps a route's connections open and shares one queue among them; the urgent lane goes first."""
 
-    def __init__(self, route: EmailRoute) -> None:
+    def __init__(self, route: EmailRoute, throttle: Throttle) -> None:
         self._route = route
+        self._throttle = throttle
         self._tls = None if route.security == "none" else route.tls_context()
         self._waiting: asyncio.PriorityQueue[tuple[tuple[int, int], Job]] = asyncio.PriorityQueue()
         self._numbers = count()
@@ -78,6 +81,7 @@ class Pool:
         self._flying: set[Job] = set()
         self._slots: list[asyncio.Task[None]] = []
         self._door = asyncio.Lock()
+        self._turn = asyncio.Lock()
         self._failures = 0
         self._last_fault = codes.fault(codes.ROUTE_DOWN, "no connection yet")
         self._turning_away: Answer | None = CLOSED
@@ -110,6 +114,11 @@ class Pool:
         finally:
             answers = [job.conclude() for job in jobs]
         return answers
+
+    def release(self) -> None:
+        """Answer what waits and was not begun."""
+        while not self._waiting.empty():
+            self._waiting.get_nowait()[1].settle(WAITED)
 
     async def close(self) -> None:
         """Turn away what waits, give what is under way the time of one command, disconnect."""
@@ -161,17 +170,30 @@ class Pool:
         while link.alive and link.carried < self._route.messages and not self._closed:
             try:
                 async with asyncio.timeout(GLANCE):
-                    _, job = await self._waiting.get()
+                    job = await self._next()
             except TimeoutError:
                 continue
             if not job.answer.done():
                 await self._carry(link, job)
 
+    async def _next(self) -> Job:
+        """The first in line when the throttle lets one go."""
+        async with self._turn:
+            while True:
+                _, job = await self._waiting.get()
+                wait = 0.0 if job.answer.done() else self._throttle.wait(asyncio.get_running_loop().time())
+                if not wait:
+                    return job
+                self._waiting.put_nowait((job.place, job))  # something more urgent may come meanwhile
+                await asyncio.sleep(wait)
+
     async def _carry(self, link: Link, job: Job) -> None:
         job.tries += 1
         self._flying.add(job)
+        began = asyncio.get_running_loop().time()
         try:
             job.settle(await link.submit(compose(job.delivery), job.begin))
+            self._throttle.answered(asyncio.get_running_loop().time() - began)
         except UnsendableError as error:
             job.settle(error.answer)
         except LinkLostError as error:

@@ -13,7 +13,7 @@ from inm.demo.kafka import Kafka
 SMALL = 500
 """Bytes of a batch: an outcome and a row fit by themselves, most deliveries and EDRs do not."""
 REFUSED = (
-    topics.NOTIFICATIONS,
+    *topics.NOTIFICATIONS,
     topics.OUTCOMES,
     topics.EDR,
     topics.deliveries("sms", "urgent"),

@@ -2,15 +2,17 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import signal
 from pathlib import Path
-from typing import Literal
+from time import monotonic
+from typing import IO, Any, Literal
 
 import click
 
 from inm.demo.smsc.behaviour import Behaviour
-from inm.demo.smsc.pdus import Form
+from inm.demo.smsc.pdus import Form, Part
 from inm.demo.smsc.server import Smsc
 
 
@@ -19,6 +21,19 @@ def _mix(_context: click.Context, _parameter: click.Parameter, values: tuple[str
         return {name: float(share) for name, share in (value.split("=") for value in values)}
     except ValueError:
         raise click.BadParameter("write NAME=PROBABILITY, for example DELIVRD=0.9") from None
+
+
+class Noting(Smsc):
+    """An SMSC that writes down when each part came: a line with monotonic seconds, which are the same in all processes, and the number."""
+
+    def __init__(self, log: IO[str], *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._log = log
+
+    def take(self, part: Part) -> int:
+        """Accept a part; its message id."""
+        self._log.write(f"{monotonic():.6f} {part.destination}\n")
+        return super().take(part)
 
 
 async def _serve(smsc: Smsc, ledger: Path | None) -> None:
@@ -54,6 +69,7 @@ async def _serve(smsc: Smsc, ledger: Path | None) -> None:
 @click.option("--ids", type=click.Choice(["decimal", "hex"]), default="decimal", help="How ids are written in answers.")
 @click.option("--seed", default=1, help="The same seed makes the same choices.")
 @click.option("--json-ledger", type=click.Path(dir_okay=False, path_type=Path), help="Write the counts there every second.")
+@click.option("--log", type=click.Path(dir_okay=False, path_type=Path), help="Write there when each part came, and its number.")
 def main(
     port: int,
     system_id: str,
@@ -67,12 +83,18 @@ def main(
     ids: Literal["decimal", "hex"],
     seed: int,
     json_ledger: Path | None,
+    log: Path | None,
 ) -> None:
     """Run an SMSC until Ctrl-C."""
     behaviour = Behaviour(answer_delay, receipt_delay, receipt_form=receipt_form, rate=rate, ids=ids)
     behaviour.receipts = receipts or behaviour.receipts
     behaviour.errors = {int(code, 0): share for code, share in errors.items()}
-    asyncio.run(_serve(Smsc(system_id, password, behaviour, port, seed), json_ledger))
+    account = (system_id, password, behaviour, port, seed)
+    if log:  # in a collection of garbage what comes would be noted late
+        gc.freeze()
+        gc.disable()
+    with log.open("w", buffering=1) if log else contextlib.nullcontext() as lines:
+        asyncio.run(_serve(Noting(lines, *account) if lines else Smsc(*account), json_ledger))
 
 
 if __name__ == "__main__":

@@ -154,6 +154,8 @@ class Receipt(NamedTuple):
     message_id: int
     part: Part
     state: str
+    account: str = ""
+    """Whose message it is: it goes to binds of the same system_id, or to any if nobody says."""
 
 
 def deliver_sm(receipt: Receipt, form: Form) -> bytes:

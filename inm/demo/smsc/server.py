@@ -7,7 +7,7 @@ import secrets
 import ssl
 import struct
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar, cast
@@ -30,7 +30,7 @@ _TICK = 0.005
 
 
 class Smsc:
-    """An SMSC with one account. ``port`` 0 takes a free one; the same ``seed`` makes the same choices."""
+    """An SMSC with one account, and more whose names begin with its own. ``port`` 0 takes a free one; ``seed`` fixes what chance does."""
 
     def __init__(
         self, system_id: str = "inm", password: str = "secret", behaviour: Behaviour | None = None, port: int = 0, seed: int = 1
@@ -49,7 +49,7 @@ class Smsc:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._receipts: deque[Receipt] = deque()
+        self._receipts: defaultdict[str, deque[Receipt]] = defaultdict(deque)
         self._second, self._in_second = 0, 0
 
     async def start(self, tls: ssl.SSLContext | None = None) -> None:
@@ -101,16 +101,18 @@ class Smsc:
         return self._last_id
 
     def report(self, receipt: Receipt) -> None:
-        """Send a receipt over the next bind in turn; it waits while there is none."""
-        self._receipts.append(receipt)
+        """Send a receipt over the next bind of its account in turn; it waits while there is none."""
+        self._receipts[receipt.account].append(receipt)
         self.flush_receipts()
 
     def flush_receipts(self) -> None:
         """Send what receipts wait, as far as binds have room."""
-        while self._receipts and (free := [bind for bind in self.binds if len(bind.unanswered) < _RECEIPT_WINDOW]):
-            receipt = self._receipts.popleft()
-            free[receipt.message_id % len(free)].report(receipt, self.behaviour.receipt_form)
-            self.ledger.receipts_sent += 1
+        for account, waiting in self._receipts.items():
+            binds = [bind for bind in self.binds if account in ("", bind.account)]
+            while waiting and (free := [bind for bind in binds if len(bind.unanswered) < _RECEIPT_WINDOW]):
+                receipt = waiting.popleft()
+                free[receipt.message_id % len(free)].report(receipt, self.behaviour.receipt_form)
+                self.ledger.receipts_sent += 1
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
         """Do ``action`` after ``seconds``; many actions share a timer."""
@@ -156,8 +158,8 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._rest = b""
         self._out: list[bytes] = []
-        self._sequence = 0
-        self._submits = 0
+        self._sequence = self._submits = 0
+        self.account = ""
         self.unanswered: dict[int, Receipt] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -237,12 +239,13 @@ class _Connection(asyncio.Protocol):
             raise Violation(Status.ESME_RALYBND, "bind on a bound connection")
         system_id, password = bind_request(body)
         status = smsc.behaviour.refuse_binds
-        if system_id != smsc.account[0]:
+        if not system_id.startswith(smsc.account[0]):  # others with such a name are accounts of their own
             status = Status.ESME_RINVSYSID
         elif password != smsc.account[1]:
             status = Status.ESME_RINVPASWD
         self._send(Command.BIND_TRANSCEIVER_RESP, sequence, b"" if status else b"demo\0", status)
         if not status:
+            self.account = system_id
             smsc.binds.append(self)
             smsc.binds_accepted += 1
             smsc.flush_receipts()
@@ -265,7 +268,7 @@ class _Connection(asyncio.Protocol):
         message_id = 0 if status else smsc.take(part)
         if status:
             smsc.ledger.refused[status] += 1
-        receipt = Receipt(message_id, part, state) if message_id and state and part.registered else None
+        receipt = Receipt(message_id, part, state, self.account) if message_id and state and part.registered else None
         if receipt and behaviour.receipt_before_answer:
             smsc.report(receipt)
         if fault == "garbage":

@@ -17,12 +17,14 @@ from msgspec import Meta, Struct
 from inm.core import apikeys
 from inm.core.apikeys import ApiKey
 from inm.core.faults import MisconfiguredError, describe, find
-from inm.core.records import ChannelName, Name
+from inm.core.links import Links
+from inm.core.records import Name
+from inm.core.retry import Retries
+from inm.core.routing import Ported
+from inm.settings.routes import RouteSettings, Secret, read_ported, read_route, read_secret
 
 HostPort = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._\[\]:-]+:[0-9]{1,5}$(?!\n)")]
 Port = Annotated[int, Meta(ge=0, le=65535)]
-Secret = Annotated[str, Meta(pattern=r"^[A-Z][A-Z0-9_]*$(?!\n)")]
-"""The name of an environment variable that holds a secret."""
 
 
 class Broker(Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,15 +53,10 @@ class Http(Struct, frozen=True, forbid_unknown_fields=True):
     """Where other workers reach this one, ``http://host:port``; by host and port if absent."""
 
 
-class RouteSettings(Struct, frozen=True):
-    """A connection to a provider. ``options`` are the channel's own, with secrets filled in under their plain names."""
+class _Links(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where readers of e-mails reach a worker, so that it is known what they read. The key that signs is in ``INM_LINK_KEY``."""
 
-    name: str
-    channel: ChannelName
-    options: Mapping[str, Any]
-
-    def __repr__(self) -> str:
-        return f"RouteSettings(name={self.name!r}, channel={self.channel!r})"
+    url: Annotated[str, Meta(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*[^\s?#/])?$(?!\n)")]
 
 
 class _KeyDocument(Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,6 +76,10 @@ class _Document(Struct, frozen=True, forbid_unknown_fields=True):
     worker_id: Name | None = None
     http: Http = Http()
     api_keys: list[_KeyDocument] = []
+    links: _Links | None = None
+    retries: Retries = Retries()
+    ported: str | None = None
+    """A file of numbers that have moved to another network, in the folder of this one unless its path is absolute."""
 
 
 class Settings(Struct, frozen=True):
@@ -92,12 +93,24 @@ class Settings(Struct, frozen=True):
     http: Http
     config_dir: Path
     routes: Mapping[str, RouteSettings]
+    retries: Retries
+    ported: Ported
     api_keys: Mapping[str, ApiKey]
+    links: Links | None = None
 
     @property
     def prices(self) -> dict[str, float]:
         """What a part costs, of the routes that say so."""
         return {name: route.options["price"] for name, route in self.routes.items() if route.options.get("price") is not None}
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Which address of the recipient routes want, where their channel does not say it: ``phone``, ``email`` or ``user``."""
+        return {name: str(route.options.get("address", "phone")) for name, route in self.routes.items() if route.channel == "rest"}
+
+    def rates(self, channels: Collection[str]) -> dict[str, float]:
+        """Parts a second, of the routes of some channels that say so."""
+        return {name: route.traffic.rate for name, route in self.routes.items() if route.channel in channels and route.traffic.rate}
 
     def __repr__(self) -> str:
         return f"Settings(worker_id={self.worker_id!r}, broker={self.broker.servers}, routes={list(self.routes)})"
@@ -117,9 +130,12 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "INM_HTTP_HOST": ("http", "host"),
     "INM_HTTP_PORT": ("http", "port"),
     "INM_HTTP_URL": ("http", "url"),
+    "INM_LINKS_URL": ("links", "url"),
 }
 """The environment variable of each setting. ``INM_CONFIG`` (the folder) and ``INM_API_KEYS`` stand beside them."""
 
+LINK_KEY = "INM_LINK_KEY"
+SHORTEST_KEY = 16
 _ROUTE = "INM_ROUTE_"
 _INJECTED = re.compile(r"INM(_\w+)?_(SERVICE_(HOST|PORT)\w*|PORT|PORT_\d+_(TCP|UDP)\w*)")
 """What Kubernetes sets for a service whose name begins with ``inm``: it means nothing to us."""
@@ -134,7 +150,7 @@ def load(environ: Mapping[str, str], *, also: Collection[str] = ()) -> Settings:
     path = folder / "inm.yaml"
     value = _mapping(path)
     sources = _overlay(value, environ)
-    known = {"INM_CONFIG", "INM_API_KEYS", *VARIABLES, *also, *sources.values(), *_references(value)}
+    known = {"INM_CONFIG", "INM_API_KEYS", LINK_KEY, *VARIABLES, *also, *sources.values(), *_references(value)}
     unknown = [name for name in environ if name.startswith("INM_") and name not in known and not _INJECTED.fullmatch(name)]
     sentences = [f"environment: no such variable, found {name}, allowed: {', '.join(sorted(known))}" for name in unknown]
     try:
@@ -146,12 +162,14 @@ def load(environ: Mapping[str, str], *, also: Collection[str] = ()) -> Settings:
     routes: dict[str, RouteSettings] = {}
     for name, options in document.routes.items():
         try:
-            routes[name] = _route(name, options, environ)
+            routes[name] = read_route(name, options, environ)
         except ValueError as error:
             sentences.append(f"{path}: /routes/{name}/{error}")
     try:
         keys = apikeys.index([*(ApiKey(key.tenant, key.id, key.sha256, test=key.test) for key in document.api_keys), *_keys(environ)])
-        password = _secret(document.broker.password_env, environ)
+        password = read_secret(document.broker.password_env, environ)
+        ported = read_ported(folder / document.ported) if document.ported else Ported()
+        links = _links(document, environ)
     except ValueError as error:
         sentences.append(str(error))
     if sentences:
@@ -165,7 +183,10 @@ def load(environ: Mapping[str, str], *, also: Collection[str] = ()) -> Settings:
         http=document.http,
         config_dir=folder,
         routes=routes,
+        retries=document.retries,
+        ported=ported,
         api_keys=keys,
+        links=links,
     )
 
 
@@ -251,29 +272,14 @@ def _references(value: Any) -> Iterator[str]:
                 yield from _references(item)
 
 
-def _route(name: str, options: dict[str, Any], environ: Mapping[str, str]) -> RouteSettings:
-    """A route with its secrets. ``ValueError`` begins with the key that is wrong."""
-    channel = options.get("channel")
-    try:
-        channel = msgspec.convert(channel, ChannelName)
-    except msgspec.ValidationError as error:
-        raise ValueError("; ".join(str(fault) for fault in find(channel, ChannelName, "channel"))) from error
-    own = {key: item for key, item in options.items() if key != "channel" and not key.endswith("_env")}
-    for key, variable in options.items():
-        if key.endswith("_env"):
-            try:
-                own[key.removesuffix("_env")] = _secret(variable, environ)
-            except ValueError as error:
-                raise ValueError(f"{key}: {error}") from error
-    return RouteSettings(name, channel, own)
-
-
-def _secret(variable: str | None, environ: Mapping[str, str]) -> str | None:
-    if variable is None:
+def _links(document: _Document, environ: Mapping[str, str]) -> Links | None:
+    """``ValueError`` without a key that is hard to guess."""
+    if document.links is None:
         return None
-    if not environ.get(variable):
-        raise ValueError(f"the environment variable {variable} is not set, and it must hold the secret")
-    return environ[variable]
+    key = environ.get(LINK_KEY, "")
+    if len(key) < SHORTEST_KEY:
+        raise ValueError(f"{LINK_KEY}: found {len(key)} characters, allowed: at least {SHORTEST_KEY}, to sign the links of links/url with")
+    return Links(document.links.url, key.encode())
 
 
 def _keys(environ: Mapping[str, str]) -> Iterator[ApiKey]:

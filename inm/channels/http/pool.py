@@ -1,0 +1,206 @@
+"""The calls of a route that are under way, and the queue before them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from inm.channels.http import codes
+from inm.channels.http.client import NotSentError
+from inm.core.records import LANES, Delivery
+from inm.core.results import Answer, Result
+from inm.core.throttle import Throttle
+
+log = logging.getLogger(__name__)
+
+GLANCE = 2.0
+"""Seconds between two looks whether the service is there, while it is; half a second to this while it is not."""
+FIRST_GLANCE = 0.25
+LONGEST_REST = 30.0
+"""Seconds that the route rests at most when the service asks for it by Retry-After."""
+
+CLOSED = codes.fault(Result.ROUTE_FAULT, "route-down", "the route is closed")
+WAITED = codes.fault(Result.THROTTLED, "throttled", "its turn did not come: the route takes fewer messages than it is given")
+
+Carry = Callable[[Delivery], Awaitable[Answer]]
+Probe = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A delivery on its way through the pool."""
+
+    delivery: Delivery
+    place: tuple[int, int]
+    answer: "asyncio.Future[Answer]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    begun: bool = False
+
+    def settle(self, answer: Answer) -> None:
+        """Give the answer unless there is one."""
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
+    def conclude(self) -> Answer:
+        """The answer now, at the end of the caller's patience."""
+        if self.begun:
+            self.settle(codes.fault(Result.UNKNOWN, "no-answer", "no answer in time"))
+        else:
+            self.settle(WAITED)
+        return self.answer.result()
+
+
+class Pool:
+    """Shares one queue among a number of callers; the urgent lane goes first. Looks from time to time whether the service is there."""
+
+    def __init__(
+        self, name: str, carry: Carry, probe: Probe, throttle: Throttle, *, connections: int, submit_timeout: float, patience: float
+    ) -> None:
+        """``carry`` makes a call and may raise ``NotSentError``, as may ``probe``."""
+        self._name = name
+        self._throttle = throttle
+        self._carry = carry
+        self._probe = probe
+        self._connections = connections
+        self._submit_timeout = submit_timeout
+        self._patience = patience
+        self._waiting: asyncio.PriorityQueue[tuple[tuple[int, int], Job]] = asyncio.PriorityQueue()
+        self._numbers = count()
+        self._flying: set[Job] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._up = asyncio.Event()
+        self._look = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._turning_away: Answer | None = CLOSED
+        self._rest_until = 0.0
+
+    @property
+    def up(self) -> bool:
+        """Whether the service was there the last time that somebody tried."""
+        return self._up.is_set() and self._turning_away is not CLOSED
+
+    def open(self) -> None:
+        """Begin to look and to call."""
+        self._turning_away = None
+        self._tasks = [asyncio.create_task(self._watch(), name=f"http:{self._name}:watch")]
+        self._tasks += [asyncio.create_task(self._serve(), name=f"http:{self._name}:{n}") for n in range(self._connections)]
+
+    def rest(self, seconds: float) -> None:
+        """Call nobody for a while."""
+        until = asyncio.get_running_loop().time() + min(seconds, LONGEST_REST)
+        self._rest_until = max(self._rest_until, until)
+
+    async def submit(self, deliveries: Sequence[Delivery]) -> list[Answer]:
+        """Send them all; one answer each, in order, within the submit time-out."""
+        if self._turning_away or not deliveries:
+            return [self._turning_away or CLOSED for _ in deliveries]
+        jobs = [Job(delivery, (LANES.index(delivery.lane), next(self._numbers))) for delivery in deliveries]
+        for job in jobs:
+            self._waiting.put_nowait((job.place, job))
+        try:
+            await asyncio.wait([job.answer for job in jobs], timeout=self._submit_timeout)
+        finally:
+            answers = [job.conclude() for job in jobs]
+        return answers
+
+    async def close(self) -> None:
+        """Turn away what waits, let what is under way come to its end, stop looking."""
+        self._turn_away(CLOSED)
+        if self._flying:
+            await asyncio.wait([job.answer for job in self._flying], timeout=self._submit_timeout)
+        for job in self._flying:
+            job.conclude()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        self._up.clear()
+
+    async def _watch(self) -> None:
+        """Look whether the service is there; without it for longer than our patience, answer all that wait."""
+        loop = asyncio.get_running_loop()
+        last_up, pause = loop.time(), GLANCE
+        while True:
+            self._look.clear()
+            try:
+                await self._probe()
+            except NotSentError as error:
+                if self._up.is_set() or pause == GLANCE:
+                    log.warning("%s: no connection: %s", self._name, error)
+                self._up.clear()
+                pause = FIRST_GLANCE if pause == GLANCE else min(pause * 2, GLANCE / 2)
+                if loop.time() - last_up >= self._patience:
+                    self._turn_away(_fault(error))
+            else:
+                last_up, pause = loop.time(), GLANCE
+                if self._turning_away is not CLOSED:
+                    self._turning_away = None
+                self._up.set()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._look.wait()
+            except TimeoutError:
+                continue
+
+    async def _serve(self) -> None:
+        """One call after another."""
+        while True:
+            await self._call(await self._next())
+
+    async def _next(self) -> Job:
+        """The first in line, when the service is there, has had its rest, and the throttle lets one go."""
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            while True:
+                await self._up.wait()
+                _, job = await self._waiting.get()
+                if job.answer.done():
+                    continue
+                if self._up.is_set():
+                    wait = max(0.0, self._rest_until - loop.time()) or self._throttle.wait(loop.time())
+                    if not wait:
+                        return job
+                    self._waiting.put_nowait((job.place, job))  # something more urgent may come meanwhile
+                    await asyncio.sleep(wait)
+                else:
+                    self._waiting.put_nowait((job.place, job))
+
+    async def _call(self, job: Job) -> None:
+        job.begun = True
+        self._flying.add(job)
+        began = asyncio.get_running_loop().time()
+        try:
+            job.settle(await self._carry(job.delivery))
+            self._throttle.answered(asyncio.get_running_loop().time() - began)
+        except NotSentError as error:
+            self._again(job, error)
+        except Exception as error:
+            # A defect costs one message, not the caller.
+            log.exception("%s: submit of %s failed", self._name, job.delivery.id)
+            job.settle(codes.fault(Result.PERMANENT, "stage-failed", repr(error)))
+        finally:
+            self._flying.discard(job)
+
+    def _again(self, job: Job, error: NotSentError) -> None:
+        """Nothing was written: it waits with the others until the service is there again, or until our patience ends."""
+        job.begun = False
+        self._up.clear()
+        self._look.set()
+        if self._turning_away:
+            job.settle(self._turning_away)
+        else:
+            self._waiting.put_nowait((job.place, job))
+
+    def release(self, answer: Answer = WAITED) -> None:
+        """Answer all that wait."""
+        while not self._waiting.empty():
+            self._waiting.get_nowait()[1].settle(answer)
+
+    def _turn_away(self, answer: Answer) -> None:
+        """Answer all that wait, and all that come, until the service is there."""
+        self._turning_away = answer
+        self.release(answer)
+
+
+def _fault(error: NotSentError) -> Answer:
+    return codes.fault(Result.ROUTE_FAULT, "route-refused" if error.refused else "route-down", str(error))
