@@ -91,6 +91,7 @@ class Inm(StreamingApp):
                 callbacks.table,
             ],
             copartitioned=topics.COPARTITIONED,
+            prompt=topics.PROMPT,
             origin="inm.app",
             autodiscover=lambda: MODULES,
             web_host=settings.http.host,

@@ -63,6 +63,9 @@ DELIVERIES = tuple(deliveries(channel, lane) for channel in CHANNELS for lane in
 COPARTITIONED = frozenset({CAMPAIGNS, AUDIENCES, *NOTIFICATIONS, USERS, RETRIES, SCHEDULE, RECEIPTS, OUTCOMES, *DELIVERIES})
 """Topics that are consumed together with the tables: partition n of all of them is on one worker."""
 
+PROMPT = frozenset({USERS, *(name for name in (*NOTIFICATIONS, *DELIVERIES) if not name.endswith(".bulk"))})
+"""Topics on the way to a recipient that waits: what is in them leaves soon, while all else gathers."""
+
 
 @dataclass(frozen=True)
 class Topic:

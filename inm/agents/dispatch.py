@@ -31,7 +31,7 @@ from inm.core.aftermath import (
 )
 from inm.core.ids import offer_id, partition_of_receipt, receipt_key, retry_id
 from inm.core.links import tracked
-from inm.core.records import Begun, Delivery, Outcome, Wait
+from inm.core.records import Begun, Delivery, Outcome
 from inm.core.results import Answer, Result
 from inm.core.throttle import slot
 from inm.streaming.chunks import Chunk, Record, now_ms
@@ -40,6 +40,7 @@ from inm.streaming.room import Room, TurnedAway
 from inm.streaming.stage import Output
 from inm.tables.emitted import emitted
 from inm.tables.journeys import is_stopped
+from inm.tables.schedule import later
 
 PIECE = 50
 """Deliveries a chunk has at most: what is acked together."""
@@ -273,5 +274,4 @@ def _follow_up(delivery: Delivery, became: Outcome, out: Output) -> None:
     topic = topics.deliveries(delivery.channel, delivery.lane)
     name = retry_id(offer_id(further.id, further.offer))
     if name not in emitted.retries:
-        wait = Wait(name, became.retry_at or 0, topic, delivery.key, msgspec.Raw(_encode(further)))
-        out.emit(topics.RETRIES, delivery.key.encode(), _encode(wait))
+        later(out, name, became.retry_at or 0, topic, delivery.key, further, through=topics.RETRIES)

@@ -11,7 +11,7 @@ from inm.core.decide import NOTHING, Decision, Refusal, Send, decide
 from inm.core.freshness import Ask, Hold, Never, Refreshes, Use, consult
 from inm.core.ids import notification_id
 from inm.core.ledger import Journey
-from inm.core.records import Notification, Wait
+from inm.core.records import Notification
 from inm.core.sources import Source
 from inm.core.users import Load, User
 from inm.streaming.chunks import Chunk, Record
@@ -19,6 +19,7 @@ from inm.streaming.stage import Output
 from inm.tables import counters, users
 from inm.tables.emitted import emitted
 from inm.tables.journeys import PIECE, journeys, keep, tallies
+from inm.tables.schedule import later
 
 stage = app.stage("evaluate")
 _decode = msgspec.json.Decoder(Notification).decode
@@ -102,8 +103,7 @@ def _collect(notification: Notification, out: Output) -> bool:
         due = capping.room_at(had, cap, out.now)
         name = notification_id(key, f"digest/{due}", app.partitions)
         made = capping.digest(notification, name, cap.digest, due)
-        wait = Wait(f"digest/{name}", due, topics.notifications(made.lane), key, msgspec.Raw(_encode(made)))
-        out.emit(topics.SCHEDULE, key.encode(), _encode(wait))
+        later(out, f"digest/{name}", due, topics.notifications(made.lane), key, made)
     item = capping.item_of(notification, scenario.title)
     counters.keep(out, key, capping.collected(had, item, name, due, out.now), cap)
     return True
@@ -166,8 +166,7 @@ def _consult(notification: Notification, out: Output) -> Use | Never | None:
         out.emit(topics.USERS, key, _encode(Load(notification.key, found.notification)))
     elif isinstance(found, Hold):
         name = f"user/{notification.id}/{notification.step}/{notification.asked}"
-        wait = Wait(name, found.due, topics.notifications(notification.lane), notification.key, msgspec.Raw(_encode(found.notification)))
-        out.emit(topics.SCHEDULE, key, _encode(wait))
+        later(out, name, found.due, topics.notifications(notification.lane), notification.key, found.notification)
     else:
         if isinstance(found, Use) and found.refresh and found.row and book.source:
             _refresh(found.row, book.source, out)
@@ -187,9 +186,7 @@ def _wait(notification: Notification, known: Journey | None, out: Output) -> Non
     """
     if known is None:
         keep(out, known, *journey.postpone(notification, out.now))
-    topic = topics.notifications(notification.lane)
-    wait = Wait(f"at/{notification.id}", notification.at or 0, topic, notification.key, msgspec.Raw(_encode(notification)))
-    out.emit(topics.SCHEDULE, notification.key.encode(), _encode(wait))
+    later(out, f"at/{notification.id}", notification.at or 0, topics.notifications(notification.lane), notification.key, notification)
 
 
 app.every_tick(stage, counters.counters.sweep)

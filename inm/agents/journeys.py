@@ -7,15 +7,15 @@ from inm import topics
 from inm.app import app
 from inm.core import links
 from inm.core.journey import advance, is_early
-from inm.core.records import Outcome, Wait
+from inm.core.records import Outcome
 from inm.streaming.chunks import Chunk, Record
 from inm.streaming.stage import Output, Reject
 from inm.tables.emitted import emitted
 from inm.tables.journeys import PIECE, journeys, keep
+from inm.tables.schedule import later
 
 stage = app.stage("journeys")
 _decode = msgspec.json.Decoder(Outcome).decode
-_encode = msgspec.json.Encoder().encode
 
 LOOKS = 5
 LOOK_INTERVAL = 2_000
@@ -45,10 +45,7 @@ def _look_again(outcome: Outcome, out: Output) -> None:
             return
         raise Reject("unknown-receipt", f"notification {outcome.notification} is not, or no longer, in the ledger")
     outcome.early += 1
-    wait = Wait(
-        f"again/{outcome.early}/{outcome.id}", out.now + LOOK_INTERVAL, topics.OUTCOMES, outcome.key, msgspec.Raw(_encode(outcome))
-    )  # fmt: skip
-    out.emit(topics.SCHEDULE, outcome.key.encode(), _encode(wait))
+    later(out, f"again/{outcome.early}/{outcome.id}", out.now + LOOK_INTERVAL, topics.OUTCOMES, outcome.key, outcome)
 
 
 app.every_tick(stage, journeys.sweep)

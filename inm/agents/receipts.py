@@ -6,11 +6,12 @@ import msgspec
 from inm import topics
 from inm.app import app
 from inm.core.ids import partition_of_notification, receipt_key
-from inm.core.records import Outcome, Receipt, Submission, Wait
+from inm.core.records import Outcome, Receipt, Submission
 from inm.streaming.chunks import Chunk, Record
 from inm.streaming.stage import Output, Reject
 from inm.tables import outbox
 from inm.tables.outbox import Sent
+from inm.tables.schedule import later
 
 PATIENCE = 120_000
 """Milliseconds a receipt waits for its submission before it is dead-lettered: a submission follows its submit within a second."""
@@ -52,10 +53,7 @@ def _keep(receipt: Receipt, row: Sent, key: str, out: Output) -> None:
     """It came before its submission: keep it, and look again later whether it still has none."""
     row.receipts.append(receipt)
     again = msgspec.structs.replace(receipt, last_call=True)
-    wait = Wait(
-        id=f"receipt/{key}/{receipt.state}", due=out.now + PATIENCE, topic=topics.RECEIPTS, key=key, value=msgspec.Raw(_encode(again))
-    )  # fmt: skip
-    out.emit(topics.SCHEDULE, key.encode(), _encode(wait))
+    later(out, f"receipt/{key}/{receipt.state}", out.now + PATIENCE, topics.RECEIPTS, key, again)
 
 
 def _emit(receipt: Receipt, submission: Submission, out: Output) -> None:

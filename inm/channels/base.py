@@ -13,7 +13,7 @@ Receipts = Callable[[Sequence[Receipt]], Awaitable[None]]
 """Takes receipts over; returns when they are durable, and only then may the provider be told so."""
 
 
-AHEAD = 0.08
+AHEAD = 0.12
 """Seconds of its rate for which a route has messages in hand that wait to be written: so that it never runs dry, and little is in doubt
 after a worker's death. What waits for its answer comes to it."""
 

@@ -96,7 +96,7 @@ class Journey(Struct, array_like=True):
     row: int = 0
     """The notification's."""
     standing: int = 0
-    """As what it has been counted; 0 in a journey that begins: see :mod:`inm.core.completeness`."""
+    """As what its campaign has counted it; 0 in a journey that begins, or is of none: see :mod:`inm.core.completeness`."""
 
 
 class Effects(Struct):

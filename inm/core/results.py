@@ -4,6 +4,7 @@ What follows an answer depends on its :class:`Result` alone; the provider's own 
 are kept beside it. Every reason INM ever writes into an EDR or a dead letter is in :data:`REASONS`.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -28,6 +29,18 @@ class Result(StrEnum):
     """Credentials, bind, certificate, connection: hold the route; not an attempt."""
     UNKNOWN = "unknown"
     """Written, but no answer came: the scenario's policy decides."""
+
+
+REASON: Mapping[Result, str] = {
+    Result.TEMPORARY: "provider-temporary",
+    Result.THROTTLED: "throttled",
+    Result.PERMANENT: "provider-rejected",
+    Result.INVALID_ADDRESS: "invalid-address",
+    Result.NOT_ALLOWED: "not-allowed",
+    Result.ROUTE_FAULT: "route-refused",
+    Result.UNKNOWN: "no-answer",
+}
+"""The reason of a result where the provider gives no better one."""
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):

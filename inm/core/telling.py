@@ -69,19 +69,5 @@ def _times(journey: Journey, sent: Sent | None) -> Times:
 
 
 def _of(sent: Sent) -> dict[str, Any]:
-    """What an EDR takes from the attempt: :data:`SHARED`, in words, for it is made three times a notification."""
-    return {
-        "to": sent.to,
-        "channel": sent.channel,
-        "route": sent.route,
-        "sender": sent.sender,
-        "template": sent.template,
-        "version": sent.version,
-        "language": sent.language,
-        "tone": sent.tone,
-        "step": sent.step,
-        "attempt": sent.attempt,
-        "parts": sent.parts,
-        "encoding": sent.encoding,
-        "provider_ids": list(sent.provider_ids),
-    }
+    """What an EDR takes from the attempt."""
+    return {name: getattr(sent, name) for name in SHARED} | {"provider_ids": list(sent.provider_ids)}

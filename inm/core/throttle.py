@@ -8,7 +8,7 @@ WINDOW = 1.01
 hundredth of a second before it may arrive in it. At the pace of :data:`MARGIN` that holds by itself."""
 MARGIN = 0.99
 """Share of the rate that is used in the long run. What leaves evenly arrives unevenly: without it, a provider's own seconds had more."""
-CATCH_UP = 0.1
+CATCH_UP = 0.15
 """Seconds of its rate that a route may make up for at once: what it could not write while the process was busy. Two parts at least."""
 
 

@@ -54,6 +54,7 @@ def command(file: Path | None, **options: Any) -> None:
 
 async def _main(*, recipients: int, rate: float, workers: int, urgent: float, kill: bool) -> dict[str, Any]:
     async with rigged(Throttled(rate), arrivals=True) as (rig, settings, meter):
+        rig.make_way()
         begins = await meter.ends(EDR)
         names = [f"worker-{number}" for number in range(1, workers + 1)]
         for name in names:

@@ -15,6 +15,9 @@ from inm.demo.installation import READY_TIMEOUT, Installation
 RECEIPT_DELAY = 1.0
 """Seconds until the SMSC reports: about what a handset that is on takes."""
 
+NICER = 5
+"""By how much the measured have less priority than who measures."""
+
 
 class Rig(Installation):
     """``await rig.start_providers()`` first; the simulators inside of this process stay idle."""
@@ -56,6 +59,13 @@ class Rig(Installation):
             raise RuntimeError("--profile needs py-spy on the path: pip install py-spy")
         arguments = (command, "record", "--pid", str(pid), "--duration", str(round(seconds)), "--output", str(file))
         self.workers["profiler"] = await asyncio.to_thread(lambda: Child(arguments, self.log("profiler")))
+
+    def make_way(self) -> None:
+        """Kafka, and whatever is started from now on, come after the SMSC: it notes when things come, and on a full machine it would
+        else note when it got round to looking."""
+        for process in (os.getpid(), *children(b"kafka.Kafka")):
+            for thread in Path(f"/proc/{process}/task").iterdir():  # each has a priority of its own, which what it starts inherits
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), NICER)
 
     def processes(self, workers: list[str]) -> dict[str, list[int]]:
         """The process ids of what is measured; no Kafka if ``$INM_BROKER`` names another one."""

@@ -88,12 +88,14 @@ class StreamingApp(faust.App):
         folder: Path,
         tables: Sequence[Table],
         copartitioned: frozenset[str],
+        prompt: frozenset[str] = frozenset(),
         **options: Any,
     ) -> None:
-        """``brokers`` and ``client`` as in :func:`kafka_options`; ``worker`` is the static member id."""
+        """``brokers`` and ``client`` as in :func:`kafka_options`; ``worker`` is the static member id; ``prompt`` are topics that somebody
+        waits for."""
         self.brokers = brokers
         self.client = client
-        self.emitter = Emitter(may_send=self._may_send, epoch=lambda: self.consumer_generation_id)
+        self.emitter = Emitter(self._may_send, lambda: self.consumer_generation_id, prompt)
         self.chunk_limits: dict[str, int] = {}
         self.ticks: list[tuple[Stage, Tick, Table | None]] = []
         self.openers: list[Stopper] = []

@@ -6,7 +6,7 @@ of a partition is on its way the next one fills, so that under load batches grow
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,11 +20,25 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-LINGER = (0.005, 0.030)
-"""Seconds a batch waits for company, at least and at most."""
-PER_BATCH = 0.001
-"""Seconds of that for each batch that left together last. A batch costs worker and broker far more than a record: so there are a thousand a
-second at most for each worker, little that is under way leaves soon, and much gathers."""
+
+@dataclass(frozen=True, slots=True)
+class Linger:
+    """Seconds a batch waits for company: ``each`` for every batch that left together last, at least and at most.
+
+    A batch costs worker and broker far more than a record, so there are ``1 / each`` a second at most: little that is under way leaves
+    soon, and much gathers.
+    """
+
+    least: float
+    most: float
+    each: float
+
+
+PROMPT = Linger(0.005, 0.030, 0.001)
+"""Of what somebody waits for."""
+GATHERED = Linger(0.005, 0.060, 0.004)
+"""Of all else: what has become of something, and rows. Not longer: what a provider has taken and no record tells of is in doubt if the
+worker dies."""
 MAX_BATCH = 512 * 1024
 MAX_RECORD = 900 * 1024
 """Bytes of a key and value together; the broker's default ``message.max.bytes`` is 1 MiB."""
@@ -75,10 +89,20 @@ class Batch:
 
 
 @dataclass(slots=True)
+class _Departure:
+    """The next one of batches that linger alike."""
+
+    linger: Linger
+    seconds: float
+    lanes: "list[_Partition]" = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class _Partition:
     topic: str
     number: int
     essential: bool
+    departure: _Departure
     open: Batch | None = None
     full: deque[Batch] = field(default_factory=deque)
     sending: bool = False
@@ -89,18 +113,18 @@ class Emitter:
 
     def __init__(
         self,
-        linger: tuple[float, float] = LINGER,
         may_send: Callable[[], bool] = lambda: True,
         epoch: Callable[[], int] = lambda: 0,
+        prompt: Container[str] = (),
+        linger: Linger = GATHERED,
     ) -> None:
-        """``linger`` as in :data:`LINGER`; ``may_send`` says whether anything may be sent now; ``epoch`` is the assignment's generation."""
-        self._least, self._most = linger
-        self._linger = self._least
+        """``may_send`` says whether anything may be sent now; ``epoch`` is the assignment's generation; ``linger`` is that of topics that
+        are not ``prompt``."""
+        self._prompt = prompt
+        self._departures = tuple(_Departure(each, each.least) for each in (linger, PROMPT))
         self._may_send = may_send
         self._epoch = epoch
         self._partitions: dict[tuple[str, int], _Partition] = {}
-        self._due: set[tuple[str, int]] = set()
-        self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._producer: AIOKafkaProducer | None = None
         self._refused: Refused | None = None
@@ -124,7 +148,7 @@ class Emitter:
         where = (topic, partition)
         lane = self._partitions.get(where)
         if lane is None:
-            lane = self._partitions[where] = _Partition(topic, partition, essential)
+            lane = self._partitions[where] = _Partition(topic, partition, essential, self._departures[topic in self._prompt])
         batch, epoch = lane.open, self._epoch()
         # a batch is of one assignment: what is held back of an old one takes nothing of the new one with it
         if batch is None or batch.epoch != epoch or batch.builder.append(key=key, value=value, timestamp=None) is None:
@@ -133,9 +157,9 @@ class Emitter:
                 self._pump(lane)
             batch = lane.open = self._new_batch(epoch)
             batch.builder.append(key=key, value=value, timestamp=None)
-            self._due.add(where)
-            if self._timer is None:
-                self._timer = self._loop.call_later(self._linger, self._flush)
+            if not lane.departure.lanes:
+                self._loop.call_later(lane.departure.seconds, self._depart, lane.departure)
+            lane.departure.lanes.append(lane)
         batch.records.append((key, value))
         if essential:
             batch.size += size_of((key, value))
@@ -154,12 +178,11 @@ class Emitter:
             raise RuntimeError("the emitter is not started")
         return Batch(self._producer.create_batch(), self._loop.create_future(), epoch)
 
-    def _flush(self) -> None:
-        self._timer = None
-        due, self._due = self._due, set()
-        self._linger = min(max(self._least, PER_BATCH * len(due)), self._most)
-        for where in due:
-            lane = self._partitions[where]
+    def _depart(self, departure: _Departure) -> None:
+        lanes, departure.lanes = departure.lanes, []
+        linger = departure.linger
+        departure.seconds = min(max(linger.least, linger.each * len(lanes)), linger.most)
+        for lane in lanes:
             if lane.open:
                 lane.open.due = True
             self._pump(lane)
@@ -239,7 +262,8 @@ class Emitter:
 
     async def flush(self) -> None:
         """Wait until everything emitted so far has been answered."""
-        self._flush()
-        while self._tasks:
-            await asyncio.wait(self._tasks)
-            self._flush()
+        while any(departure.lanes for departure in self._departures) or self._tasks:
+            for departure in self._departures:
+                self._depart(departure)
+            if self._tasks:
+                await asyncio.wait(self._tasks)

@@ -229,7 +229,7 @@ class Stage:
             log.exception("%s: %s from offset %d", self.name, chunk.tp, chunk.first)
             for record in chunk.records:
                 out.bury(record, self.name, "stage-failed", repr(error))
-        await self._finish(chunk, out)
+        self._spawn(self._finish(chunk, out))
 
     async def _finish(self, chunk: Chunk, out: Output) -> None:
         await self._settle(out)

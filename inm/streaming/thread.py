@@ -18,6 +18,9 @@ PER_PARTITION = 2
 for many in larger chunks, which cost less."""
 FETCH_MIN_BYTES = 64 * 1024
 """Bytes for which a fetch does not wait. A fetch names every partition, so one a record costs broker and worker more than the record."""
+IDLE_WAIT = 250
+"""Milliseconds the broker may keep a fetch, where the last one brought nothing and none is held back: the first record ends it at once, and
+whoever has nothing to do costs nothing."""
 PREFETCH_BACKOFF = 0.005
 """Seconds for which a fetch waits until what the last one brought is taken; aiokafka has 0.1. A lane that is held back takes nothing, and
 while it does so each fetch would wait as long, that of the other lanes too."""
@@ -30,19 +33,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     lease_until = 0.0
     """Until when (monotonic clock) the broker certainly counts this member in: later it may have been replaced without knowing it."""
+    _wait = FETCH_MAX_WAIT[0]
     leased = -1
     """The generation of the assignment that the lease is for: heartbeats of a later one say nothing about it."""
 
     async def on_start(self) -> None:
-        """As Faust, but read nothing that a producer's transaction took back, and note every heartbeat that the broker answers well."""
+        """As Faust, but read nothing that a producer's transaction took back, wait for company as long as it pays, and note every
+        heartbeat that the broker answers well."""
         await super().on_start()
         consumer: Any = self._ensure_consumer()
-        vars(consumer._fetcher).update(
-            _fetch_max_wait_ms=FETCH_MAX_WAIT[0],
-            _fetch_min_bytes=FETCH_MIN_BYTES,
-            _isolation_level=READ_COMMITTED,
-            _prefetch_backoff=PREFETCH_BACKOFF,
-        )
+        self._pace(consumer._fetcher)
         coordinator = consumer._coordinator
         beat = coordinator._do_heartbeat
 
@@ -55,10 +55,28 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
         coordinator._do_heartbeat = heartbeat
 
+    def _pace(self, fetcher: Any) -> None:
+        """Let a fetch wait for company while there is much, and long while there is nothing."""
+        vars(fetcher).update(_isolation_level=READ_COMMITTED, _prefetch_backoff=PREFETCH_BACKOFF)
+        process, plan = fetcher._proc_fetch_request, fetcher._get_actions_per_node
+        busy: set[int] = set()
+
+        async def processed(assignment: Any, node: int, request: Any) -> bool:
+            brought = bool(await process(assignment, node, request))
+            (busy.add if brought else busy.discard)(node)
+            return brought
+
+        def planned(assignment: Any) -> Any:
+            idle = not (busy or fetcher._records)  # then every partition is in the fetch
+            fetcher._fetch_max_wait_ms, fetcher._fetch_min_bytes = (IDLE_WAIT, 1) if idle else (self._wait, FETCH_MIN_BYTES)
+            return plan(assignment)
+
+        fetcher._proc_fetch_request, fetcher._get_actions_per_node = processed, planned
+
     def brought(self, partitions: int) -> None:
         """The last fetch had records of so many: how long the next one waits follows from it."""
         least, most = FETCH_MAX_WAIT
-        cast(Any, self._ensure_consumer())._fetcher._fetch_max_wait_ms = min(max(least, PER_PARTITION * partitions), most)
+        self._wait = min(max(least, PER_PARTITION * partitions), most)
 
     def renew_lease(self, since: float) -> None:
         """The broker has answered to what was asked at ``since``."""

@@ -5,11 +5,12 @@ import msgspec
 from inm import topics
 from inm.core.ids import offer_id, partition_of_notification
 from inm.core.ledger import Effects, Journey
-from inm.core.records import Delivery, Wait
+from inm.core.records import Delivery
 from inm.streaming.stage import Output
 from inm.tables import stopped
 from inm.tables.emitted import emitted
 from inm.tables.rows import Rows
+from inm.tables.schedule import later
 from inm.tables.tallies import Tallies
 
 journeys = Rows("journeys", Journey)
@@ -40,13 +41,11 @@ def keep(out: Output, known: Journey | None, journey: Journey, effects: Effects)
     for child in effects.children:
         out.emit(topics.notifications(child.lane), child.key.encode(), _encode(child), partition_of_notification(child.id))
     for deadline in effects.deadlines:
-        wait = Wait(deadline.id, deadline.at, topics.OUTCOMES, journey.key, msgspec.Raw(_encode(deadline)))
-        out.emit(topics.SCHEDULE, key, _encode(wait))
+        later(out, deadline.id, deadline.at, topics.OUTCOMES, journey.key, deadline)
     if effects.later:
         step, held = effects.later.step, effects.later.held
         topic = topics.notifications(effects.later.lane)
-        wait = Wait(f"held/{journey.id}/{step}/{held}", held, topic, journey.key, msgspec.Raw(_encode(effects.later)))
-        out.emit(topics.SCHEDULE, key, _encode(wait))
+        later(out, f"held/{journey.id}/{step}/{held}", held, topic, journey.key, effects.later)
     stopped.mark(effects.stopped)
 
 

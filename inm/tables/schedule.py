@@ -1,4 +1,4 @@
-"""Schedule: items that wait, in the order of their time. Written by agents/schedule alone."""
+"""Schedule: items that wait, in the order of their time. Written by agents/schedule alone; everybody else asks for it by :func:`later`."""
 
 import struct
 from collections.abc import Iterator
@@ -14,6 +14,12 @@ schedule = Table("schedule", topics.changelog("schedule"))
 
 _DUE = struct.Struct(">Q")
 _decode = msgspec.json.Decoder(Wait).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def later(out: Output, name: str, due: int, topic: str, key: str, item: msgspec.Struct, through: str = topics.SCHEDULE) -> None:
+    """Have an item put on a topic when its time (ms) has come. Under the same ``name`` and time it waits once, however often it is said."""
+    out.emit(through, key.encode(), _encode(Wait(name, due, topic, key, msgspec.Raw(_encode(item)))))
 
 
 def hold(out: Output, wait: Wait, record: bytes) -> None:

@@ -45,7 +45,7 @@ class Tallies:
             counts = completeness.share(self._known(out, self._campaigns, name) or Counts(), journey, effects.edrs)
             if counts is not None:
                 self._put(out, self._campaigns, name, counts, out.now + KEEP)
-        journey.standing = completeness.standing(journey) if journey.campaign is not None else completeness.BEGUN
+            journey.standing = completeness.standing(journey)
 
     def _known(self, out: Output, rows: Rows[T], name: str) -> T | None:
         """A tally as it stands; the same few come again and again, and are not decoded each time."""

@@ -16,6 +16,7 @@ import msgspec
 from faust.tables.manager import TableManager
 from faust.types import TP
 
+from inm import topics
 from inm.core.campaigns import Campaign
 from inm.streaming.app import COMMIT_INTERVAL, TICK, StreamingApp
 from inm.streaming.assignment import Assignments
@@ -97,7 +98,7 @@ class Worker:
 
     def _build(self) -> None:
         app = self.code.app
-        emitter = Emitter(may_send=lambda: StreamingApp._may_send(cast(Any, self)), epoch=lambda: self.consumer_generation_id)
+        emitter = Emitter(lambda: StreamingApp._may_send(cast(Any, self)), lambda: self.consumer_generation_id, topics.PROMPT)
         self.emitter = emitter
         self.code.reset(self)
         app.emitter, app.partitions, app.routes = emitter, self.partitions, self.routes

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from inm.channels.smpp.codes import NO_ANSWER, NOT_SENT, REASON, RESULTS, combine, refusal
-from inm.core.results import REASONS, Answer, Result
+from inm.channels.smpp.codes import NO_ANSWER, NOT_SENT, RESULTS, combine, refusal
+from inm.core.results import REASON, REASONS, Answer, Result
 
 OF_OTHER_COMMANDS = {
     Status.ESME_RINVMSGID, Status.ESME_RCANCELFAIL, Status.ESME_RREPLACEFAIL, Status.ESME_RINVNUMDESTS, Status.ESME_RINVDLNAME,

@@ -9,7 +9,9 @@ import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from inm.streaming.emitter import MAX_BATCH, MAX_RECORD, Emitter, Superseded, TooLarge, size_of
+from inm.streaming.emitter import MAX_BATCH, MAX_RECORD, Emitter, Linger, Superseded, TooLarge, size_of
+
+SHORT = Linger(0.001, 0.001, 0)
 
 
 class Producer:
@@ -42,7 +44,7 @@ class Place:
 
 
 def emitter(producer: Producer) -> Emitter:
-    made = Emitter(linger=(0.001, 0.001))
+    made = Emitter(linger=SHORT)
     made.start(producer)
     return made
 
@@ -79,7 +81,7 @@ async def test_while_a_batch_is_under_way_the_next_one_fills_and_keeps_the_order
 
 async def test_a_full_batch_goes_at_once() -> None:
     producer = Producer()
-    out = Emitter(linger=(3600, 3600))
+    out = Emitter(linger=Linger(3600, 3600, 0))
     out.start(producer)
     batches = {out.emit("t", 0, None, b"x" * 90) for _ in range(3)}
     await producer.next()
@@ -114,7 +116,7 @@ async def test_flush_waits_for_every_answer() -> None:
 async def test_what_was_filled_before_a_standstill_does_not_go_out_when_others_have_taken_over() -> None:
     producer = Producer()
     allowed, generation = False, 1
-    out = Emitter((0.001, 0.001), lambda: allowed, lambda: generation)
+    out = Emitter(lambda: allowed, lambda: generation, linger=SHORT)
     out.start(producer)
     stale = out.emit("t", 0, None, b"1")
     await asyncio.sleep(0.02)
@@ -130,7 +132,7 @@ async def test_what_was_filled_before_a_standstill_does_not_go_out_when_others_h
 async def test_what_was_held_and_is_still_ours_goes_out() -> None:
     producer = Producer()
     allowed = False
-    out = Emitter((0.001, 0.001), lambda: allowed)
+    out = Emitter(lambda: allowed, linger=SHORT)
     out.start(producer)
     batch = out.emit("t", 0, None, b"1")
     await asyncio.sleep(0.01)
@@ -142,7 +144,7 @@ async def test_what_was_held_and_is_still_ours_goes_out() -> None:
 async def test_what_is_held_back_of_an_old_assignment_takes_nothing_of_the_new_one_with_it() -> None:
     producer = Producer()
     allowed, generation = False, 1
-    out = Emitter((0.001, 0.001), lambda: allowed, lambda: generation)
+    out = Emitter(lambda: allowed, lambda: generation, linger=SHORT)
     out.start(producer)
     first, waiting = out.emit("t", 0, None, b"1"), None
     while waiting is None or waiting is first:  # one is held back, another one fills behind it
@@ -167,7 +169,7 @@ async def test_the_rest_of_a_refused_batch_does_not_go_out_when_others_have_take
     async def bury(topic: str, key: bytes | None, value: bytes | None, words: str) -> None:
         buried.append(value)
 
-    out = Emitter((0.001, 0.001), lambda: not lost, lambda: generation)
+    out = Emitter(lambda: not lost, lambda: generation, linger=SHORT)
     out.start(cast(Any, producer), bury)
     for value in (b"1", b"2"):
         batch = out.emit("t", 0, None, value)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from inm.core.results import Answer, Result
+from inm.core.results import REASON, Answer, Result
 
 BY_STATUS: dict[int, Result] = {
     # us, not the message: another credential, method, type or place is wanted
@@ -37,15 +37,6 @@ BY_CLASS: dict[str, Result] = {
 ODD = Result.TEMPORARY
 """Of a status outside of these classes."""
 
-REASON: Mapping[Result, str] = {
-    Result.TEMPORARY: "provider-temporary",
-    Result.THROTTLED: "throttled",
-    Result.PERMANENT: "provider-rejected",
-    Result.INVALID_ADDRESS: "invalid-address",
-    Result.NOT_ALLOWED: "not-allowed",
-    Result.ROUTE_FAULT: "route-refused",
-    Result.UNKNOWN: "no-answer",
-}
 TEXT_LIMIT = 300
 """Characters of an answer that are kept."""
 

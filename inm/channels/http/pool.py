@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
+from inm.channels import line
 from inm.channels.http import codes
 from inm.channels.http.client import NotSentError
-from inm.core.records import LANES, Delivery
+from inm.channels.line import CLOSED, WAITED, Line
+from inm.core.records import Delivery
 from inm.core.results import Answer, Result
 from inm.core.throttle import Throttle
 
@@ -20,29 +21,18 @@ FIRST_GLANCE = 0.25
 LONGEST_REST = 30.0
 """Seconds that the route rests at most when the service asks for it by Retry-After."""
 
-CLOSED = codes.fault(Result.ROUTE_FAULT, "route-down", "the route is closed")
-WAITED = codes.fault(Result.THROTTLED, "throttled", "its turn did not come: the route takes fewer messages than it is given")
-
 Carry = Callable[[Delivery], Awaitable[Answer]]
 Probe = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True, eq=False)
-class Job:
-    """A delivery on its way through the pool."""
+class Job(line.Job):
+    """A delivery, and whether its call has begun."""
 
-    delivery: Delivery
-    place: tuple[int, int]
-    answer: "asyncio.Future[Answer]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     begun: bool = False
 
-    def settle(self, answer: Answer) -> None:
-        """Give the answer unless there is one."""
-        if not self.answer.done():
-            self.answer.set_result(answer)
-
     def conclude(self) -> Answer:
-        """The answer now, at the end of the caller's patience."""
+        """See :class:`~inm.channels.line.Job`."""
         if self.begun:
             self.settle(codes.fault(Result.UNKNOWN, "no-answer", "no answer in time"))
         else:
@@ -50,28 +40,22 @@ class Job:
         return self.answer.result()
 
 
-class Pool:
+class Pool(Line[Job]):
     """Shares one queue among a number of callers; the urgent lane goes first. Looks from time to time whether the service is there."""
 
     def __init__(
         self, name: str, carry: Carry, probe: Probe, throttle: Throttle, *, connections: int, submit_timeout: float, patience: float
     ) -> None:
         """``carry`` makes a call and may raise ``NotSentError``, as may ``probe``."""
+        super().__init__(Job, throttle, submit_timeout)
         self._name = name
-        self._throttle = throttle
         self._carry = carry
         self._probe = probe
         self._connections = connections
-        self._submit_timeout = submit_timeout
         self._patience = patience
-        self._waiting: asyncio.PriorityQueue[tuple[tuple[int, int], Job]] = asyncio.PriorityQueue()
-        self._numbers = count()
-        self._flying: set[Job] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._up = asyncio.Event()
         self._look = asyncio.Event()
-        self._turn = asyncio.Lock()
-        self._turning_away: Answer | None = CLOSED
         self._rest_until = 0.0
 
     @property
@@ -89,19 +73,6 @@ class Pool:
         """Call nobody for a while."""
         until = asyncio.get_running_loop().time() + min(seconds, LONGEST_REST)
         self._rest_until = max(self._rest_until, until)
-
-    async def submit(self, deliveries: Sequence[Delivery]) -> list[Answer]:
-        """Send them all; one answer each, in order, within the submit time-out."""
-        if self._turning_away or not deliveries:
-            return [self._turning_away or CLOSED for _ in deliveries]
-        jobs = [Job(delivery, (LANES.index(delivery.lane), next(self._numbers))) for delivery in deliveries]
-        for job in jobs:
-            self._waiting.put_nowait((job.place, job))
-        try:
-            await asyncio.wait([job.answer for job in jobs], timeout=self._submit_timeout)
-        finally:
-            answers = [job.conclude() for job in jobs]
-        return answers
 
     async def close(self) -> None:
         """Turn away what waits, let what is under way come to its end, stop looking."""
@@ -160,10 +131,10 @@ class Pool:
                     wait = max(0.0, self._rest_until - loop.time()) or self._throttle.wait(loop.time())
                     if not wait:
                         return job
-                    self._waiting.put_nowait((job.place, job))  # something more urgent may come meanwhile
+                    self._wait(job)  # something more urgent may come meanwhile
                     await asyncio.sleep(wait)
                 else:
-                    self._waiting.put_nowait((job.place, job))
+                    self._wait(job)
 
     async def _call(self, job: Job) -> None:
         job.begun = True
@@ -189,17 +160,7 @@ class Pool:
         if self._turning_away:
             job.settle(self._turning_away)
         else:
-            self._waiting.put_nowait((job.place, job))
-
-    def release(self, answer: Answer = WAITED) -> None:
-        """Answer all that wait."""
-        while not self._waiting.empty():
-            self._waiting.get_nowait()[1].settle(answer)
-
-    def _turn_away(self, answer: Answer) -> None:
-        """Answer all that wait, and all that come, until the service is there."""
-        self._turning_away = answer
-        self.release(answer)
+            self._wait(job)
 
 
 def _fault(error: NotSentError) -> Answer:

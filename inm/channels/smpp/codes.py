@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from aiosmpplib.state import SmppCommandStatus as Status
 from msgspec.structs import replace
 
-from inm.core.results import Answer, Result
+from inm.core.results import REASON, Answer, Result
 
 RESULTS: Mapping[int, Result] = {
     Status.ESME_ROK: Result.SENT,
@@ -50,16 +50,6 @@ RESULTS: Mapping[int, Result] = {
     Status.ESME_RUNKNOWNERR: Result.TEMPORARY,
 }
 """Every other code, a vendor's own among them, is temporary: nothing was accepted, and the schedule bounds the retries."""
-
-REASON: Mapping[Result, str] = {
-    Result.TEMPORARY: "provider-temporary",
-    Result.THROTTLED: "throttled",
-    Result.PERMANENT: "provider-rejected",
-    Result.INVALID_ADDRESS: "invalid-address",
-    Result.NOT_ALLOWED: "not-allowed",
-    Result.ROUTE_FAULT: "route-refused",
-    Result.UNKNOWN: "no-answer",
-}
 
 NOT_SENT = Answer(Result.ROUTE_FAULT, reason="route-down")
 """Never written: safe to send again."""

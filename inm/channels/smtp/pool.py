@@ -3,15 +3,14 @@
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
 
+from inm.channels import line
+from inm.channels.line import CLOSED, WAITED, Line
 from inm.channels.smtp import codes
 from inm.channels.smtp.link import Link, LinkFaultError, LinkLostError
 from inm.channels.smtp.message import UnsendableError, compose
 from inm.channels.smtp.route import EmailRoute
-from inm.core.records import LANES, Delivery
 from inm.core.results import Answer
 from inm.core.throttle import Throttle
 
@@ -26,9 +25,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0
 STEADY = 10.0
 """Seconds that a connection must last, if it carries nothing, not to count as a failure."""
 
-CLOSED = codes.fault(codes.ROUTE_DOWN, "the route is closed")
-WAITED = codes.fault(codes.THROTTLED, "its turn did not come: the route takes fewer messages than it is given")
-
 
 def pause(failures: int) -> float:
     """Seconds to wait after so many failures in a row: 0 after none."""
@@ -38,12 +34,9 @@ def pause(failures: int) -> float:
 
 
 @dataclass(slots=True, eq=False)
-class Job:
-    """A delivery on its way through the pool."""
+class Job(line.Job):
+    """A delivery, how often it was tried, and whether it counts as written."""
 
-    delivery: Delivery
-    place: tuple[int, int]
-    answer: "asyncio.Future[Answer]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     tries: int = 0
     written: bool = False
 
@@ -52,13 +45,8 @@ class Job:
         self.written = not self.answer.done()
         return self.written
 
-    def settle(self, answer: Answer) -> None:
-        """Give the answer unless there is one."""
-        if not self.answer.done():
-            self.answer.set_result(answer)
-
     def conclude(self) -> Answer:
-        """The answer now, at the end of the caller's patience."""
+        """See :class:`~inm.channels.line.Job`."""
         if self.written:
             self.settle(codes.fault(codes.UNKNOWN, "no answer to the written message in time"))
         elif self.tries:
@@ -68,23 +56,18 @@ class Job:
         return self.answer.result()
 
 
-class Pool:
+class Pool(Line[Job]):
     """Keeps a route's connections open and shares one queue among them; the urgent lane goes first."""
 
     def __init__(self, route: EmailRoute, throttle: Throttle) -> None:
+        super().__init__(Job, throttle, route.submit_timeout)
         self._route = route
-        self._throttle = throttle
         self._tls = None if route.security == "none" else route.tls_context()
-        self._waiting: asyncio.PriorityQueue[tuple[tuple[int, int], Job]] = asyncio.PriorityQueue()
-        self._numbers = count()
         self._links: set[Link] = set()
-        self._flying: set[Job] = set()
         self._slots: list[asyncio.Task[None]] = []
         self._door = asyncio.Lock()
-        self._turn = asyncio.Lock()
         self._failures = 0
         self._last_fault = codes.fault(codes.ROUTE_DOWN, "no connection yet")
-        self._turning_away: Answer | None = CLOSED
         self._patience: asyncio.TimerHandle | None = None
 
     @property
@@ -101,24 +84,6 @@ class Pool:
         self._turning_away = None
         self._start_patience()
         self._slots = [asyncio.create_task(self._slot(), name=f"smtp:{self._route.name}:{n}") for n in range(self._route.connections)]
-
-    async def submit(self, deliveries: Sequence[Delivery]) -> list[Answer]:
-        """Send them all; one answer each, in order, within the route's submit time-out."""
-        if self._turning_away or not deliveries:
-            return [self._turning_away or CLOSED for _ in deliveries]
-        jobs = [Job(delivery, (LANES.index(delivery.lane), next(self._numbers))) for delivery in deliveries]
-        for job in jobs:
-            self._waiting.put_nowait((job.place, job))
-        try:
-            await asyncio.wait([job.answer for job in jobs], timeout=self._route.submit_timeout)
-        finally:
-            answers = [job.conclude() for job in jobs]
-        return answers
-
-    def release(self) -> None:
-        """Answer what waits and was not begun."""
-        while not self._waiting.empty():
-            self._waiting.get_nowait()[1].settle(WAITED)
 
     async def close(self) -> None:
         """Turn away what waits, give what is under way the time of one command, disconnect."""
@@ -184,7 +149,7 @@ class Pool:
                 wait = 0.0 if job.answer.done() else self._throttle.wait(asyncio.get_running_loop().time())
                 if not wait:
                     return job
-                self._waiting.put_nowait((job.place, job))  # something more urgent may come meanwhile
+                self._wait(job)  # something more urgent may come meanwhile
                 await asyncio.sleep(wait)
 
     async def _carry(self, link: Link, job: Job) -> None:
@@ -214,7 +179,7 @@ class Pool:
         elif self._turning_away:
             job.settle(self._turning_away)
         else:
-            self._waiting.put_nowait((job.place, job))
+            self._wait(job)
 
     def _start_patience(self) -> None:
         if self._turning_away is None and self._patience is None:
@@ -231,9 +196,3 @@ class Pool:
         self._patience = None
         if not self.up:
             self._turn_away(self._last_fault)
-
-    def _turn_away(self, answer: Answer) -> None:
-        """Answer all that wait, and all that come, until a connection stands."""
-        self._turning_away = answer
-        while not self._waiting.empty():
-            self._waiting.get_nowait()[1].settle(answer)
