@@ -2,7 +2,7 @@
 
 import os
 
-SEEDS = int(os.environ.pop("INM_SIMULATION_SEEDS", "1000"))
+SEEDS = int(os.environ.pop("INM_SIMULATION_SEEDS", "500"))
 """How many."""
 FIRST = int(os.environ.pop("INM_SIMULATION_FIRST", "0"))
 """From which on."""
