@@ -1,19 +1,20 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench chaos lock clean
+.PHONY: help demo test check format texts screenshots bench chaos lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Start Kafka, simulators and a worker, and send traffic (ARGS='--once …' is passed on)
 	@$(BIN)/inm demo $(ARGS)
 
-# Files are not split: their tests share a broker and workers, of which each process has its own.
+# Files are not split: their tests share a broker and workers, of which each process has its own. In the order of folders the long
+# ones come first, and units fill what is left.
 test: $(READY) ## Run all tests, on a real Kafka (ARGS='tests/unit -k …' is passed on; -n 0 for one process)
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY) ## Lint, format, types, direction of imports, Dockerfile
 	$(BIN)/ruff check .
@@ -25,6 +26,13 @@ check: $(READY) ## Lint, format, types, direction of imports, Dockerfile
 format: $(READY) ## Rewrite the code as `make check` wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# New texts come in untranslated, and a test says which: nothing is guessed.
+texts: $(READY) ## Bring the console's catalogues up to its pages
+	@$(BIN)/python -m inm.console.texts
+
+screenshots: $(READY) ## Take the pictures of docs/console.md anew, of a demo, with Chromium (FOLDER=… for another place)
+	@$(BIN)/python -m tests.screenshots $(FOLDER)
 
 chaos: $(READY) ## Break things under traffic and balance the books (SEED=n, ARGS are passed on)
 	@$(BIN)/inm chaos $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -43,7 +43,7 @@ from inm.tables.users import users
 log = logging.getLogger("inm.app")
 
 AGENTS = ("intake", "evaluate", "dispatch", "receipts", "journeys", "schedule", "users", "reference", "campaigns", "ledger", "callbacks")
-MODULES = (*(f"inm.agents.{name}" for name in AGENTS), "inm.intake.web")
+MODULES = (*(f"inm.agents.{name}" for name in AGENTS), "inm.intake.web", "inm.console.web")
 
 _encode = msgspec.json.Encoder().encode
 

@@ -26,6 +26,8 @@ CAMPAIGNS = "inm.campaigns"
 AUDIENCES = "inm.audiences"
 CALLBACKS = "inm.callbacks"
 LEDGER = "inm.ledger"
+AUDIT = "inm.audit"
+SESSIONS = "inm.sessions"
 
 CHANNELS = ("sms", "email", "rest")
 TABLES = ("users", "journeys", "counters", "schedule", "outbox", "campaigns", "audiences", "callbacks")
@@ -109,6 +111,8 @@ def catalogue(tenants: Iterable[str], partitions: int) -> list[Topic]:
         Topic(CALLBACKS, partitions, "endpoint", False, week),
         Topic(CHANGES, 1, "change", False, week),
         Topic(REFERENCE, 1, "path", False, compact),
+        Topic(AUDIT, 1, "tenant", True, {"retention.ms": str(730 * DAY)}),
+        Topic(SESSIONS, 1, "session", False, {"retention.ms": str(DAY)}),
         Topic(ROUTES, 1, "route, or route and worker", True, compact),
         *(Topic(changelog(table), partitions, "as in the table", False, compact) for table in TABLES),
     ]

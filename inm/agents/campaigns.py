@@ -10,6 +10,7 @@ from msgspec import structs
 from inm import topics
 from inm.app import app
 from inm.core import campaigns as core
+from inm.core.audit import of_order
 from inm.core.campaigns import ENDED, Act, Campaign, Counted, Create, Order, Piece, act, count, create, forgotten, recreate, take
 from inm.core.ids import partition_of_notification
 from inm.core.outreach import channels, notification
@@ -51,10 +52,21 @@ def on_record(record: Record, out: Output) -> None:
 
 def _follow(order: Order, out: Output) -> None:
     known = campaigns.campaigns.get(out, core.key(order.tenant, order.name))
+    if isinstance(order, Counted):
+        if known is not None:
+            campaigns.put(out, count(known, order, out.now))
+        return
+    changed = _carried_out(known, order, out.now)
+    if changed is not None:
+        campaigns.put(out, changed)
+        if core.has_done(known, changed, order.id):
+            out.emit(topics.AUDIT, order.tenant.encode(), _encode(of_order(order)), partition=0)
+
+
+def _carried_out(known: Campaign | None, order: Create | Act, now: int) -> Campaign | None:
     if isinstance(order, Create):
-        campaigns.put(out, recreate(known, order, out.now) if known else create(order, out.now))
-    elif known is not None:
-        campaigns.put(out, act(known, order, out.now) if isinstance(order, Act) else count(known, order, out.now))
+        return recreate(known, order, now) if known else create(order, now)
+    return act(known, order, now) if known else None
 
 
 def _take(piece: Piece, out: Output) -> None:

@@ -6,6 +6,7 @@ import msgspec
 from inm import topics
 from inm.app import app
 from inm.core import links
+from inm.core.audit import of_cancel
 from inm.core.journey import advance, is_early
 from inm.core.records import Outcome
 from inm.streaming.chunks import Chunk, Record
@@ -16,6 +17,7 @@ from inm.tables.schedule import later
 
 stage = app.stage("journeys")
 _decode = msgspec.json.Decoder(Outcome).decode
+_encode = msgspec.json.Encoder().encode
 
 LOOKS = 5
 LOOK_INTERVAL = 2_000
@@ -36,6 +38,8 @@ def take(record: Record, out: Output) -> None:
     changed, effects = advance(journey, outcome, out.now)
     if changed is not journey:
         keep(out, journey, changed, effects)
+        if outcome.kind == "cancel":
+            out.emit(topics.AUDIT, journey.tenant.encode(), _encode(of_cancel(outcome, journey.tenant)), partition=0)
 
 
 def _look_again(outcome: Outcome, out: Output) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from inm import metrics, topics
 from inm.app import app
+from inm.core.audit import of_change
 from inm.core.changes import change
 from inm.core.faults import find
 from inm.core.reference import Change, tenant_of
@@ -18,6 +19,7 @@ from inm.tables import reference
 log = logging.getLogger("inm.reference")
 stage = app.stage("reference")
 _decode = msgspec.json.Decoder(Change).decode
+_encode = msgspec.json.Encoder().encode
 _turn = asyncio.Lock()
 """One change at a time, in the order of the topic: the next one builds on what this one has written."""
 
@@ -40,6 +42,8 @@ async def decide(chunk: Chunk, out: Output) -> None:
     held = reference.held(out, {tenant_of(item.path) for item in asked.items})
     changed = await asyncio.to_thread(change, held, asked, app.channels, out.now)
     reference.keep(out, asked, changed)
+    for entry in of_change(asked, held, changed):
+        out.emit(topics.AUDIT, entry.tenant.encode(), _encode(entry), partition=0)
     metrics.CHANGES.labels("refused" if changed.answer.wrong else "done").inc()
     log.info("change %s: %d documents, %d faults", asked.id, len(changed.rows), len(changed.answer.wrong))
 

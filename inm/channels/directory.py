@@ -20,6 +20,8 @@ class Directory:
     def __init__(self, routes: Iterable[RouteSettings], ported: Ported, worker: str) -> None:
         self.orders: dict[str, Order] = {}
         """The last one of each route, by operators."""
+        self.conditions: dict[tuple[str, str], Condition] = {}
+        """How each worker found a route the last time that it changed its mind, by route and worker."""
         self._worker = worker
         self._ported = ported
         settings = {route.name: route.traffic for route in routes}
@@ -76,6 +78,8 @@ class Directory:
             event = read_event(value)
             if isinstance(event, Order):
                 self.orders[event.route] = event
+            elif isinstance(event, Condition):
+                self.conditions[event.route, event.worker] = event
             elif value is None:
                 self.orders.pop(key.decode(), None)
 

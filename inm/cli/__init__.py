@@ -20,6 +20,7 @@ COMMANDS = {
     "export": ("inm.cli.export", "Write all documents as YAML files."),
     "delete": ("inm.cli.delete", "Delete documents that are not in use."),
     "template": ("inm.cli.template", "Moderate templates: list, submit, approve, reject, withdraw."),
+    "admin": ("inm.cli.admin", "Make the accounts of the console: create, list, disable, enable, password."),
     "try": ("inm.cli.trial", "Tell what would become of a request, without sending it."),
     "cancel": ("inm.cli.cancel", "Call notifications back before they are sent."),
     "explain": ("inm.cli.explain", "Tell the story of a notification."),

@@ -30,8 +30,12 @@ WORDS: dict[Called, str] = {
 @click.option("--request-id", help="All notifications of the request with this reference of yours.")
 @click.option("--tenant", default="acme", show_default=True, help="Whose request it is.")
 @click.option("--dry-run", is_flag=True, help="Only say in which state they are.")
+@click.option("--by", envvar="USER", show_envvar=True, required=True, help="Who does it; kept in the audit trail.")
+@click.option("--why", help="Kept in the audit trail.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def command(notifications: tuple[str, ...], request_id: str | None, tenant: str, dry_run: bool, as_json: bool) -> None:
+def command(
+    notifications: tuple[str, ...], request_id: str | None, tenant: str, dry_run: bool, by: str, why: str | None, as_json: bool
+) -> None:  # fmt: skip
     """Call notifications back that have not been sent. What has been sent stays so: then the exit code is 1.
 
     Reads the journeys' changelog, and needs a worker that runs to make the change.
@@ -40,7 +44,7 @@ def command(notifications: tuple[str, ...], request_id: str | None, tenant: str,
         raise click.UsageError("name notifications, or a --request-id")
     journeys = desk.run(_found(from_environment(), notifications, request_id, tenant))
     if not dry_run:
-        journeys = desk.run(_cancelled(from_environment(), journeys))
+        journeys = desk.run(_cancelled(from_environment(), journeys, by, why))
     for name, journey in journeys.items():
         told = {"notification": name, "result": called(journey), "state": journey.state, "final": journey.final}
         words = journey.state if dry_run else f"{WORDS[called(journey)]} ({journey.state})"
@@ -70,7 +74,7 @@ async def _found(settings: Settings, notifications: Collection[str], request_id:
     return journeys
 
 
-async def _cancelled(settings: Settings, journeys: dict[str, Journey]) -> dict[str, Journey]:
+async def _cancelled(settings: Settings, journeys: dict[str, Journey], by: str, why: str | None) -> dict[str, Journey]:
     """Ask for it, and follow the rows until what became of each is known, or the time is up."""
     asked = {name for name, journey in journeys.items() if called(journey) == "asked"}
     if not asked:
@@ -85,7 +89,7 @@ async def _cancelled(settings: Settings, journeys: dict[str, Journey]) -> dict[s
         consumer.assign(partitions)
         await consumer.seek_to_end(*partitions)
         for name in asked:
-            wish = cancel(name, journeys[name].key, time_ns() // 1_000_000)
+            wish = cancel(name, journeys[name].key, time_ns() // 1_000_000, by, why)
             partition = partition_of_notification(name)
             await producer.send_and_wait(topics.OUTCOMES, msgspec.json.encode(wish), wish.key.encode(), partition)
         await asyncio.wait_for(_follow(consumer, journeys), PATIENCE)

@@ -10,12 +10,12 @@ import click
 from aiokafka.errors import KafkaError
 
 from inm.cli import desk
-from inm.cli.endings import Drop, Ending, Retry
-from inm.cli.letterbox import Letterbox, progress
+from inm.cli.letterbox import Watched, progress
 from inm.core import deadletters, lettertext
 from inm.core.deadletters import DeadLetterError, Letter, Letters, Original, Selection
 from inm.settings import Settings, from_environment
 from inm.streaming.chunks import now_ms
+from inm.web.endings import Drop, Ending, Retry
 
 MANY = 100
 """Letters that are retried or dropped without asking."""
@@ -107,7 +107,7 @@ def list_(
 
 async def _look(settings: Settings, selection: Selection, closed: bool, limit: int) -> tuple[list[Letter], list[Letter]]:
     """The letters meant, and the newest of them with what they hold."""
-    async with Letterbox(settings) as box:
+    async with Watched(settings) as box:
         found = (await box.letters()).chosen(selection, closed=closed)
         whole = []
         for known in found[-limit:] if limit else ():
@@ -140,7 +140,7 @@ _NO_LETTER = "no dead letter {}, or inm.dead does not keep it any more: inm dead
 
 
 async def _read(settings: Settings, number: int, raw: bool) -> tuple[Letter | None, Original | None]:
-    async with Letterbox(settings) as box:
+    async with Watched(settings) as box:
         letter = await box.fate(number)
         return letter, await box.original(letter) if letter and raw else None
 
@@ -194,7 +194,7 @@ def _end(settings: Settings, selection: Selection, ending: Ending, dry_run: bool
 
 async def _end_all(settings: Settings, selection: Selection, ending: Ending, dry_run: bool, yes: bool) -> int:
     """How many letters could not be ended. What has ended is skipped: a run that broke off is taken up by the same command."""
-    async with Letterbox(settings) as box:
+    async with Watched(settings) as box:
         chosen = _open(await box.letters(), selection)
         if len(chosen) > MANY and not (yes or dry_run):
             _ask(len(chosen))

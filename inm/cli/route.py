@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 from inm import topics
 from inm.channels.directory import read_event
 from inm.cli import desk
+from inm.core.audit import of_route
 from inm.core.routing import Condition, Order, event_key
 from inm.settings import Settings, from_environment, kafka_client
 from inm.settings.routes import RouteSettings
@@ -87,11 +88,14 @@ async def _events(settings: Settings) -> Events:
 
 async def _order(settings: Settings, order: Order) -> None:
     client = kafka_client(settings)
-    if not await admin.exists(topics.ROUTES, settings.broker.servers, client):
-        raise click.ClickException(f"the cluster has no topic {topics.ROUTES}: start a worker, or: inm topics --create")
+    for topic in (topics.ROUTES, topics.AUDIT):
+        if not await admin.exists(topic, settings.broker.servers, client):
+            raise click.ClickException(f"the cluster has no topic {topic}: start a worker, or: inm topics --create")
     producer = AIOKafkaProducer(bootstrap_servers=settings.broker.servers, acks="all", enable_idempotence=True, **client)
     await producer.start()
     try:
+        entry = of_route(order)
+        await producer.send_and_wait(topics.AUDIT, msgspec.json.encode(entry), entry.tenant.encode(), partition=0)
         await producer.send_and_wait(topics.ROUTES, msgspec.json.encode(order), event_key(order), partition=0)
     finally:
         await producer.stop()

@@ -20,6 +20,11 @@ class ApiKey(Struct, frozen=True):
     test: bool = False
     """It sends to magic recipients only."""
 
+    @property
+    def author(self) -> str:
+        """Whose deed it is what is done with the key."""
+        return f"key {self.id}"
+
 
 def hashed(tenant: str, key: str) -> ApiKey:
     """What is kept of a key. ``ValueError``, without repeating the key, if it has not the form."""

@@ -21,6 +21,6 @@ def is_out(journey: Journey) -> bool:
     return any(sent.submitted is not None or sent.state == "unknown" or sent.arrived for sent in journey.deliveries)
 
 
-def cancel(notification: str, key: str, at: int) -> Outcome:
+def cancel(notification: str, key: str, at: int, by: str, why: str | None = None) -> Outcome:
     """The record for ``inm.outcomes``; asked for twice it is the same one. ``at`` in ms."""
-    return Outcome(f"{notification}.cancel", "cancel", notification, "", key, at, 0)
+    return Outcome(f"{notification}.cancel", "cancel", notification, "", key, at, 0, by=by, why=why)

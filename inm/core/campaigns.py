@@ -74,6 +74,7 @@ class Act(Struct, frozen=True, tag="act", omit_defaults=True):
     at: int
     starts: int | None = None
     pace: Pace | None = None
+    why: str | None = None
 
 
 class Counts(Struct, frozen=True, omit_defaults=True):
@@ -224,6 +225,12 @@ def forgotten(campaign: Campaign, now: int) -> bool:
 def answer_to(campaign: Campaign, order: str) -> Answered | None:
     """What became of an order; None if it has not been read."""
     return next((answered for answered in campaign.answers if answered.order == order), None)
+
+
+def has_done(before: Campaign | None, after: Campaign, order: str) -> bool:
+    """Whether it is this order that has just been carried out, and was not refused."""
+    answered = answer_to(after, order)
+    return answered is not None and not answered.fault and (before is None or answer_to(before, order) is None)
 
 
 def _answered(campaign: Campaign, order: str, fault: str, now: int) -> Campaign:

@@ -14,13 +14,11 @@ from inm.core.faults import Fault, find
 from inm.core.fields import Fields
 from inm.core.records import ChannelName, Language, Name, Tone
 from inm.core.reference import Wrong
+from inm.core.roles import Role
 from inm.core.scenarios import Plan, Scenario
 from inm.core.sources import Source
 from inm.core.templates import TemplateDocument
 from inm.core.windows import Holidays, Window
-
-Role = Literal["viewer", "editor", "moderator", "operator", "admin"]
-
 
 # No pattern: msgspec 0.22 crashes on a list or a text with one. A name that is not there is refused anyway.
 _Route = Annotated[str, Meta(min_length=1, max_length=100)]
@@ -74,13 +72,19 @@ class Key(Struct, frozen=True, forbid_unknown_fields=True, tag="key", tag_field=
 
 
 class Account(Struct, frozen=True, forbid_unknown_fields=True, tag="account", tag_field="kind", omit_defaults=True):
-    """A person who works with the tenant's documents. ``password`` is an argon2id hash, and never exported."""
+    """A person who works with the tenant's documents. ``password`` is an argon2id hash, and never exported.
+
+    ``identity`` is how the OpenID provider names her; ``language`` is that of the pages, by what the browser asks for if absent.
+    """
 
     tenant: Name
     name: Name
     roles: Annotated[list[Role], Meta(min_length=1)]
-    title: str = ""
+    title: Annotated[str, Meta(max_length=100)] = ""
     password: str | None = None
+    identity: Annotated[str, Meta(min_length=1, max_length=254)] | None = None
+    language: Literal["en", "it", "ru"] | None = None
+    disabled: bool = False
 
 
 Document = Tenant | Fields | Sender | TemplateDocument | Plan | Window | Holidays | Scenario | Source | Callback | Key | Account

@@ -1,10 +1,14 @@
 """Keys, partitions and the deterministic ids by which a replay meets itself."""
 
+import re
 from functools import lru_cache
 from hashlib import blake2b
 from zlib import crc32
 
 from aiokafka.partitioner import murmur2
+
+NOTIFICATION = "[0-9]{1,4}-[0-9a-f]{26}"
+"""How the id of a notification is written (a regular expression)."""
 
 
 @lru_cache(maxsize=50_000)
@@ -45,6 +49,11 @@ def partition_of_notification(notification: str) -> int:
     if not (head.isdigit() and tail):
         raise ValueError(f"{notification!r} is not a notification id")
     return int(head)
+
+
+def is_possible(notification: str, partitions: int) -> bool:
+    """Whether it can be the id of a notification here."""
+    return bool(re.fullmatch(NOTIFICATION, notification)) and partition_of_notification(notification) < partitions
 
 
 def delivery_id(notification: str, step: int, attempt: int) -> str:

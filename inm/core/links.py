@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from msgspec import Struct, structs
 
+from inm.core.ids import NOTIFICATION
 from inm.core.records import Delivery, Outcome, Receipt
 
 Way = Literal["opened", "clicked"]
@@ -27,7 +28,7 @@ MAX_TARGET = 2000
 
 _HREF = re.compile(r"(<a\b[^>]*?\bhref\s*=\s*)([\"'])(https?://[^\"'\s>]+)\2", re.IGNORECASE)
 _END = re.compile(r"</body\s*>", re.IGNORECASE)
-_DELIVERY = re.compile(r"[0-9]{1,4}-[0-9a-f]{26}\.[0-9]{1,2}\.[0-9]{1,3}")
+_DELIVERY = re.compile(NOTIFICATION + r"\.[0-9]{1,2}\.[0-9]{1,3}")
 
 _PROXIES = {
     "googleimageproxy": "an image proxy",

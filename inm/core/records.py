@@ -231,6 +231,9 @@ class Outcome(Struct, omit_defaults=True):
     early: int = 0
     """How often it has come before its journey."""
     redelivered: bool = False
+    by: str = ""
+    """Who wants it cancelled."""
+    why: str | None = None
 
 
 class Begun(Struct):

@@ -98,10 +98,14 @@ class Template:
 
         ``ValueError`` if it does not compile, which :meth:`faults` would have told.
         """
+        key = self.serving(language, tone, fallback)
+        return key, self.message(key)
+
+    def serving(self, language: str | None, tone: str | None, fallback: Fallback) -> str:
+        """The name of the best variant, whether it compiles or not."""
         tones = fallback.tones(tone)
         tried = (f"{tag}/{one}" if one else tag for tag in fallback.languages(language) for one in tones)
-        key = next((key for key in tried if key in self._written), None) or min(self._written)
-        return key, self.message(key)
+        return next((key for key in tried if key in self._written), None) or min(self._written)
 
     @property
     def keys(self) -> list[str]:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from inm.demo import examples
+from inm.demo import accounts, examples
 from inm.demo.installation import Installation
 from inm.demo.run import Run
 from inm.demo.smsc import Behaviour
@@ -82,6 +82,7 @@ async def _main(
             await installation.start_worker(f"worker-{number}")
         talk.print("applying config/examples …")
         await examples.apply(installation)
+        _tell_console(installation, await accounts.create(installation))
         run = examples.MixedRun(installation, secrets.token_hex(4), seed)
         await run.start()
         try:
@@ -137,6 +138,13 @@ async def _stay(installation: Installation, run: Run, stopped: asyncio.Event, pl
     if plan.report:
         _write(run, plan.report)
     return True
+
+
+def _tell_console(installation: Installation, passwords: dict[str, str]) -> None:
+    talk.print(f"\n[bold]Console[/bold] {installation.url()}/console/ · tenant {accounts.TENANT}", highlight=False)
+    for name, password in passwords.items():
+        talk.print(f"  name {name:<10} password {password}", highlight=False, markup=False)
+    talk.print()
 
 
 def _tell(installation: Installation) -> None:

@@ -35,6 +35,7 @@ class Installation:
         self.smtp = SmtpServer()
         self.inbox = Inbox()
         self.api_key = f"inm_live_demo_{secrets.token_urlsafe(32)}"
+        self.console_secret = secrets.token_urlsafe(32)
         self.bootstrap = ""
         self.kafka: Kafka | None = None
         """The broker, if it is one of its own."""
@@ -99,6 +100,7 @@ class Installation:
             "INM_INBOX_SECRET": self.inbox.secret,
             "INM_ROUTE_INBOX_1_URL": self.inbox.url,
             "INM_API_KEYS": f"acme={self.api_key}",
+            "INM_CONSOLE_SECRET": self.console_secret,
         }
 
     def data(self, name: str) -> Path:

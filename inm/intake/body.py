@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from inm.core.faults import Fault, find
-from inm.intake.problems import Problem
+from inm.web.problems import Problem
 
 MAX_BODY = 2 * 1024 * 1024
 JSON = ("application/json",)

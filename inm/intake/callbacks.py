@@ -12,10 +12,11 @@ from inm import topics
 from inm.core.apikeys import ApiKey
 from inm.core.callbacks import BoundCallback, Resend
 from inm.core.faults import Fault
-from inm.intake import body, peers
-from inm.intake.problems import Problem
+from inm.intake import body
 from inm.streaming.chunks import now_ms
 from inm.tables import callbacks
+from inm.web import peers
+from inm.web.problems import Problem
 
 if TYPE_CHECKING:
     from inm.app import Inm

@@ -12,10 +12,10 @@ from msgspec import Struct
 
 from inm import topics
 from inm.core.completeness import Line, Tally, line, summed
-from inm.intake import peers
-from inm.intake.problems import Problem
 from inm.streaming.chunks import now_ms
 from inm.tables.journeys import tallies
+from inm.web import peers
+from inm.web.problems import Problem
 
 if TYPE_CHECKING:
     from inm.app import Inm

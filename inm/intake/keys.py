@@ -7,7 +7,7 @@ from aiohttp import web
 
 from inm.core import apikeys
 from inm.core.apikeys import ApiKey
-from inm.intake.problems import Problem
+from inm.web.problems import Problem
 
 IDEMPOTENCY = "Idempotency-Key"
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')

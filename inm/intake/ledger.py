@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
@@ -11,32 +10,25 @@ import msgspec
 from aiohttp import hdrs, web
 
 from inm import topics
-from inm.core.ids import partition_of_notification
+from inm.core.ids import is_possible, partition_of_notification
 from inm.core.ledger import Journey
 from inm.core.story import tell
-from inm.intake import peers
-from inm.intake.problems import Problem
 from inm.streaming.chunks import now_ms
 from inm.tables.journeys import journeys
+from inm.web import peers
+from inm.web.calling import UNKNOWN
+from inm.web.problems import Problem
 
 if TYPE_CHECKING:
     from inm.app import Inm
 
 log = logging.getLogger("inm.rest")
 
-UNKNOWN = "No such notification. One that was accepted in this moment is known a little later."
-
-_ID = re.compile(r"[0-9]{1,4}-[0-9a-f]{26}")
 _encode = msgspec.json.Encoder().encode
 _decode_ids = msgspec.json.Decoder(list[str]).decode
 _decode_fingerprints = msgspec.json.Decoder(dict[str, str | None]).decode
 
 Fingerprints = dict[str, str | None]
-
-
-def is_possible(notification: str, partitions: int) -> bool:
-    """Whether it can be the id of a notification here."""
-    return bool(_ID.fullmatch(notification)) and partition_of_notification(notification) < partitions
 
 
 class Ledger:

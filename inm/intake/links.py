@@ -9,8 +9,8 @@ from inm import topics
 from inm.core import links
 from inm.core.ids import partition_of_notification
 from inm.core.links import Way
-from inm.intake.problems import Problem
 from inm.streaming.chunks import now_ms
+from inm.web.problems import Problem
 
 if TYPE_CHECKING:
     from inm.app import Inm

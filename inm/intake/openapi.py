@@ -10,8 +10,8 @@ from inm.core import schemas
 from inm.core.story import Story
 from inm.core.trial import Asked, Trial
 from inm.intake import openapi_campaigns, openapi_reference, openapi_users, openapi_webhooks
-from inm.intake.problems import KINDS, PROBLEM_JSON, Document
 from inm.intake.submission import MAX_ITEMS, Taken
+from inm.web.problems import KINDS, PROBLEM_JSON, Document
 
 PARTS = (openapi_reference, openapi_users, openapi_campaigns, openapi_webhooks)
 """What has a module of its own."""

@@ -10,8 +10,8 @@ from msgspec import Struct
 from inm.channels.rest import ReportingRest, UnreadableError
 from inm.core.webhooks import SignatureError
 from inm.intake import body
-from inm.intake.problems import Problem
 from inm.streaming.chunks import now_ms
+from inm.web.problems import Problem
 
 if TYPE_CHECKING:
     from inm.app import Inm

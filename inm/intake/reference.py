@@ -1,32 +1,26 @@
 """Reference data over REST: a key sees and changes the documents of its own tenant."""
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, get_args
-from uuid import uuid4
 
 import msgspec
 from aiohttp import hdrs, web
 from aiohttp.web import AbstractRouteDef
 from msgspec import Meta, Struct
 
-from inm import topics
 from inm.core.apikeys import ApiKey
 from inm.core.copies import newest, shown
 from inm.core.documents import Document
-from inm.core.reference import Action, Answer, Change, Done, Held, Item, Result, kind_of, versions
+from inm.core.reference import Action, Done, Held, Item, Result, kind_of, versions
 from inm.core.templates import State
 from inm.intake.body import read_as
-from inm.intake.problems import Handler, Problem
-from inm.streaming.chunks import now_ms
-from inm.streaming.emitter import TooLarge
+from inm.web import changing
+from inm.web.problems import Handler, Problem
 
 if TYPE_CHECKING:
     from inm.app import Inm
 
-PATIENCE = 10.0
-"""Seconds in which a worker decides a change, if the one that does is there."""
 KINDS = tuple(kind.__struct_config__.tag for kind in get_args(Document))
 
 KeyHandler = Callable[[web.Request, ApiKey], Awaitable[web.Response]]
@@ -164,30 +158,7 @@ class Reference:
         """Have the worker that decides changes make this one, and wait until it can be seen here."""
         if key.test:
             raise Problem("forbidden", "A test key changes nothing.")
-        change = Change(uuid4().hex, f"key {key.id}", now_ms(), items, tenant=key.tenant, dry_run=dry_run)
-        awaited = self._app.library.answer(change.id)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await self._app.emitter.send(topics.CHANGES, 0, change.id.encode(), _encode(change))
-                return _done(await awaited)
-        except TooLarge as error:
-            raise Problem("too-large", str(error)) from error
-        except self._app.kafka_down as error:
-            words = "The change was not decided in time. It may still be made: see what is there now."
-            raise Problem("unavailable", words, headers={"Retry-After": "5"}) from error
-        finally:
-            awaited.cancel()
-
-
-def _done(answer: Answer) -> list[Done]:
-    if answer.wrong:
-        several = len({wrong.path for wrong in answer.wrong}) > 1
-        faults = [
-            msgspec.structs.replace(wrong.fault, message=f"{wrong.path}: {wrong.fault.message}") if several else wrong.fault
-            for wrong in answer.wrong
-        ]
-        raise Problem("conflict" if any(wrong.conflict for wrong in answer.wrong) else "invalid-document", errors=faults)
-    return answer.done
+        return changing.done(await changing.change(self._app, key.author, items, key.tenant, dry_run=dry_run))
 
 
 def _expected(request: web.Request) -> int | None:

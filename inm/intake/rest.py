@@ -12,7 +12,7 @@ from aiohttp import hdrs, web, web_response
 from inm import metrics, topics
 from inm.core import schemas
 from inm.core.apikeys import ApiKey
-from inm.intake import body, openapi, problems, submission
+from inm.intake import body, openapi, submission
 from inm.intake.callbacks import Callbacks
 from inm.intake.campaigns import Campaigns
 from inm.intake.cancelling import Cancelling
@@ -20,14 +20,15 @@ from inm.intake.counts import CountsView
 from inm.intake.keys import idempotency_key, key_of
 from inm.intake.ledger import Ledger
 from inm.intake.links import Readers
-from inm.intake.mailbox import Mailbox
-from inm.intake.problems import Handler, Problem
 from inm.intake.receipts import Receipts
 from inm.intake.reference import KeyHandler, Reference
 from inm.intake.submission import Item
 from inm.intake.trials import Trials
 from inm.intake.users import Users
 from inm.streaming.chunks import now_ms
+from inm.web import problems
+from inm.web.mailbox import Mailbox
+from inm.web.problems import Handler, Problem
 
 if TYPE_CHECKING:
     from inm.app import Inm
@@ -67,7 +68,7 @@ class Rest:
                 web.post("/v1/requests", self._of_key(self.post_requests)),
                 web.post("/v1/try", self._of_key(Trials(self._app, self._produce).post)),
                 web.get("/v1/notifications/{id}", self._of_tenant(self._ledger.story)),
-                web.delete("/v1/notifications/{id}", self._of_tenant(Cancelling(self._app).delete)),
+                web.delete("/v1/notifications/{id}", self._of_key(Cancelling(self._app, self._mailbox).delete)),
                 web.post("/v1/receipts/{route}", self._receipts.post),
                 web.get("/v1/callbacks/{name}", self._of_key(self._callbacks.get)),
                 web.post("/v1/callbacks/{name}/resend", self._of_key(self._callbacks.resend)),

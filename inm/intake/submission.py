@@ -10,7 +10,7 @@ from inm.core import magic
 from inm.core.faults import Fault, child, shown
 from inm.core.records import Notification, Request
 from inm.core.requests import MAX_REQUEST, InvalidRequestError, Scenarios, expand, parse, recipients
-from inm.intake.problems import Problem
+from inm.web.problems import Problem
 
 MAX_ITEMS = 1000
 

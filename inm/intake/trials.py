@@ -16,11 +16,12 @@ from inm.core.records import Notification
 from inm.core.requests import InvalidRequestError, expand, parse
 from inm.core.trial import Asked, attempt, drafted
 from inm.core.users import User
-from inm.intake import body, peers, submission
-from inm.intake.problems import Problem
+from inm.intake import body, submission
 from inm.intake.submission import Item
 from inm.streaming.chunks import now_ms
 from inm.tables import users
+from inm.web import peers
+from inm.web.problems import Problem
 
 if TYPE_CHECKING:
     from inm.app import Inm

@@ -9,11 +9,12 @@ from msgspec import Meta, Struct
 from inm import topics
 from inm.core import marks
 from inm.core.users import Invalidate, Member, Upsert, UserData, UserKey, UserRecord
-from inm.intake import body, peers
-from inm.intake.mailbox import Mailbox
-from inm.intake.problems import Problem
+from inm.intake import body
 from inm.streaming.chunks import now_ms
 from inm.tables import users
+from inm.web import peers
+from inm.web.mailbox import Mailbox
+from inm.web.problems import Problem
 
 if TYPE_CHECKING:
     from inm.app import Inm

@@ -21,6 +21,7 @@ from inm.core.links import Links
 from inm.core.records import Name
 from inm.core.retry import Retries
 from inm.core.routing import Ported
+from inm.settings.console import SECRET, Console, ConsoleDocument, read_console
 from inm.settings.routes import RouteSettings, Secret, read_ported, read_route, read_secret
 
 HostPort = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._\[\]:-]+:[0-9]{1,5}$(?!\n)")]
@@ -77,6 +78,7 @@ class _Document(Struct, frozen=True, forbid_unknown_fields=True):
     http: Http = Http()
     api_keys: list[_KeyDocument] = []
     links: _Links | None = None
+    console: ConsoleDocument = ConsoleDocument()
     retries: Retries = Retries()
     ported: str | None = None
     """A file of numbers that have moved to another network, in the folder of this one unless its path is absolute."""
@@ -97,6 +99,7 @@ class Settings(Struct, frozen=True):
     ported: Ported
     api_keys: Mapping[str, ApiKey]
     links: Links | None = None
+    console: Console | None = None
 
     @property
     def prices(self) -> dict[str, float]:
@@ -131,6 +134,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "INM_HTTP_PORT": ("http", "port"),
     "INM_HTTP_URL": ("http", "url"),
     "INM_LINKS_URL": ("links", "url"),
+    "INM_CONSOLE_URL": ("console", "url"),
 }
 """The environment variable of each setting. ``INM_CONFIG`` (the folder) and ``INM_API_KEYS`` stand beside them."""
 
@@ -150,7 +154,7 @@ def load(environ: Mapping[str, str], *, also: Collection[str] = ()) -> Settings:
     path = folder / "inm.yaml"
     value = _mapping(path)
     sources = _overlay(value, environ)
-    known = {"INM_CONFIG", "INM_API_KEYS", LINK_KEY, *VARIABLES, *also, *sources.values(), *_references(value)}
+    known = {"INM_CONFIG", "INM_API_KEYS", LINK_KEY, SECRET, *VARIABLES, *also, *sources.values(), *_references(value)}
     unknown = [name for name in environ if name.startswith("INM_") and name not in known and not _INJECTED.fullmatch(name)]
     sentences = [f"environment: no such variable, found {name}, allowed: {', '.join(sorted(known))}" for name in unknown]
     try:
@@ -170,6 +174,7 @@ def load(environ: Mapping[str, str], *, also: Collection[str] = ()) -> Settings:
         password = read_secret(document.broker.password_env, environ)
         ported = read_ported(folder / document.ported) if document.ported else Ported()
         links = _links(document, environ)
+        console = read_console(document.console, environ)
     except ValueError as error:
         sentences.append(str(error))
     if sentences:
@@ -187,6 +192,7 @@ def load(environ: Mapping[str, str], *, also: Collection[str] = ()) -> Settings:
         ported=ported,
         api_keys=keys,
         links=links,
+        console=console,
     )
 
 

@@ -230,6 +230,10 @@ class StreamingApp(faust.App):
             raise RuntimeError(f"a dead letter was refused: {words}")
         await self.emitter.send(dead.TOPIC, 0, *dead.refused(topic, key, value, words, now_ms()))
 
+    def backlog(self) -> dict[TP, tuple[int, int | None]]:
+        """As the consumer says it; nothing before there is one."""
+        return cast(Consumer, self.consumer).backlog() if self.ready else {}
+
     def _may_send(self) -> bool:
         """Not while others may have taken this worker's partitions over without its knowing; before the first assignment there are none."""
         return self.consumer_generation_id <= 0 or cast(Consumer, self.consumer).lease

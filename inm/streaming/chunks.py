@@ -105,6 +105,11 @@ class AckQueue:
         return not (self.started or self.suspect_since)
 
     @property
+    def oldest(self) -> Chunk | None:
+        """The first chunk that is not finished."""
+        return next((chunk for chunk in self._chunks if not chunk.done), None)
+
+    @property
     def outstanding(self) -> int:
         """Bytes fetched and not finished: what back-pressure goes by."""
         return sum(chunk.size for chunk in self._chunks if not chunk.done)

@@ -214,6 +214,15 @@ class Consumer(driver.Consumer):
         """Partitions that have records which may be read and are not."""
         return sum(map(self.thread.lags, self._wanted()))
 
+    def backlog(self) -> dict[TP, tuple[int, int | None]]:
+        """By partition: how many records are there and not finished, and the time (ms) of the oldest of them, if it was fetched."""
+        found = {}
+        for tp, queue in self.acks.items():
+            oldest = queue.oldest
+            reached = oldest.first if oldest else self.thread.reads_next(tp)
+            found[tp] = (max(0, self.thread.end(tp) - reached), int(oldest.records[0].timestamp) if oldest else None)
+        return found
+
     async def wait_empty(self) -> None:
         """Let begun chunks finish (bounded), commit, and say whether the partition is left clean.
 

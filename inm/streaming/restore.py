@@ -6,7 +6,7 @@ for a complete one; this reads with a consumer of its own and is done when the p
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -105,12 +105,16 @@ async def to_the_ends(
             consumer.pause(tp)
 
 
-async def tail(topics: Iterable[str], partitions: set[int], since: int, new_consumer: Callable[[], AIOKafkaConsumer]) -> AsyncIterator[Any]:
+async def tail(
+    topics: Iterable[str], partitions: set[int], since: int, new_consumer: Callable[[], AIOKafkaConsumer]
+) -> AsyncGenerator[Any, None]:
     """The records of these partitions of the topics from a time (ms) to their present ends."""
+    wanted = [TopicPartition(topic, partition) for topic in topics for partition in partitions]
+    if not wanted:
+        return
     consumer: Any = new_consumer()
     await consumer.start()
     try:
-        wanted = [TopicPartition(topic, partition) for topic in topics for partition in partitions]
         consumer.assign(wanted)
         ends = await consumer.end_offsets(wanted)
         found = await consumer.offsets_for_times(dict.fromkeys(wanted, since))

@@ -118,6 +118,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         state = self._state(tp)
         return int(state.position) if state and state.has_valid_position else 0
 
+    def end(self, tp: TP) -> int:
+        """The offset behind the last record that may be read; 0 while that is not known."""
+        state = self._state(tp)
+        return int(state.lso) if state and state.lso is not None else 0
+
     def _state(self, tp: TP) -> Any:
         assignment = self._ensure_consumer()._subscription.subscription.assignment
         return assignment.state_value(TopicPartition(*tp)) if assignment else None

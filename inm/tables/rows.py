@@ -4,6 +4,7 @@ A row is its end (ms since 1970, 8 bytes) and a msgpack body; the sweep reads th
 """
 
 import struct
+from itertools import islice
 from typing import Generic, TypeVar
 
 import msgspec
@@ -38,11 +39,20 @@ class Rows(Generic[T]):
         """The row as a view outside of a stage sees it. ``KeyError`` if this worker does not hold the partition."""
         return self.read(self.table[partition].get(key.encode()), now)
 
+    def slice(self, partition: int, start: str, at_most: int, end: str | None = None) -> list[tuple[str, bytes]]:
+        """Some rows as they are stored, in the order of their keys from ``start`` on, before ``end``. ``KeyError`` as :meth:`peek`."""
+        found = self.table[partition].scan(start.encode(), None if end is None else end.encode())
+        return [(key.decode(errors="replace"), stored) for key, stored in islice(found, at_most)]
+
     def read(self, stored: bytes | None, now: int) -> T | None:
         """A row as it is stored; one past its end is none."""
         if stored is None or _END.unpack_from(stored)[0] < now:
             return None
         return self._decode(memoryview(stored)[8:])
+
+    def end(self, stored: bytes) -> int:
+        """When (ms) a row as it is stored ends."""
+        return int(_END.unpack_from(stored)[0])
 
     def put(self, out: Output, key: str, row: T, end: int) -> bytes:
         """Write the row, and return it as it is stored; it is swept after ``end``."""

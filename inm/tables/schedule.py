@@ -24,7 +24,7 @@ def later(out: Output, name: str, due: int, topic: str, key: str, item: msgspec.
 
 def hold(out: Output, wait: Wait, record: bytes) -> None:
     """Keep ``record``, which is ``wait`` as it came, until its time. The same item again is the same row."""
-    out.put(schedule, _DUE.pack(wait.due) + wait.id.encode(), record)
+    out.put(schedule, key_of(wait.due, wait.id), record)
 
 
 def due(out: Output, limit: int) -> Iterator[tuple[bytes, Wait]]:
@@ -32,6 +32,16 @@ def due(out: Output, limit: int) -> Iterator[tuple[bytes, Wait]]:
     found = schedule[out.partition].scan(end=_DUE.pack(out.now + 1))
     for (key, record), _ in zip(found, range(limit), strict=False):
         yield key, _decode(record)
+
+
+def place(key: bytes) -> tuple[int, str]:
+    """When the item of a row is due (ms), and its id."""
+    return _DUE.unpack_from(key)[0], key[_DUE.size :].decode(errors="replace")
+
+
+def key_of(due: int, identity: str) -> bytes:
+    """The key of a row."""
+    return _DUE.pack(due) + identity.encode()
 
 
 def release(out: Output, key: bytes) -> None:

@@ -85,6 +85,12 @@ class Tallies:
         found = ((key.decode()[1:], self._hours.read(stored, now)) for key, stored in rows)
         return {key: tally for key, tally in found if tally is not None}
 
+    def lately(self, partition: int, now: int, tenant: str, scenario: str, hour: int) -> list[Tally]:
+        """The tallies of a scenario in one partition, of the hours (since 1970) from one on. ``KeyError`` as :meth:`of_hours`."""
+        name = f"{OF_HOUR}{tenant}/{scenario}"
+        rows = self._journeys.table[partition].scan(f"{name}/{hour:07}".encode(), f"{name}0".encode())  # 0 follows /
+        return [tally for _, stored in rows if (tally := self._hours.read(stored, now)) is not None]
+
 
 def _after(mark: str) -> bytes:
     return bytes([ord(mark) + 1])

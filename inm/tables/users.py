@@ -22,7 +22,12 @@ def known(out: Output, key: str, book: Book) -> User | None:
 
 def peek(partition: int, key: str, book: Book, now: int) -> User | None:
     """The row as a view from outside of a stage sees it, while it may serve. ``KeyError`` if this worker does not hold the partition."""
-    return _serving(_valid(users.peek(partition, key, now), marks.peek(partition, book.tenant.name, now), book), now)
+    return peeked(partition, users.table[partition].get(key.encode()), book, now)
+
+
+def peeked(partition: int, stored: bytes | None, book: Book, now: int) -> User | None:
+    """As :func:`peek`, of a row as it is stored there."""
+    return _serving(_valid(users.read(stored, now), marks.peek(partition, book.tenant.name, now), book), now)
 
 
 def told(rows: Mapping[str, bytes | None], key: str, book: Book, now: int) -> User | None:

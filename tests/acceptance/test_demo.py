@@ -3,16 +3,20 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import get_args
 
+import aiohttp
 import click
 import pytest
 
 from inm.cli import COMMANDS, group
+from inm.core.roles import Role
 from tests.support.tap import until
 
 OWN = {name: value for name, value in os.environ.items() if name != "INM_BROKER"}
@@ -115,6 +119,7 @@ async def test_a_demo_can_be_talked_to_and_ctrl_c_ends_it(tmp_path: Path) -> Non
     async with staying(tmp_path) as (process, below, said):
         for word in ("/openapi.json", "/readyz", "curl", "inm send", "inm explain"):
             assert word in said
+        await every_role_enters_the_console(said)
         exported = next(line.strip().removeprefix("export ") for line in said.splitlines() if line.strip().startswith("export "))
         story = await send_and_explain(dict(item.split("=", 1) for item in exported.split()))
         process.send_signal(signal.SIGINT)
@@ -126,6 +131,18 @@ async def test_a_demo_can_be_talked_to_and_ctrl_c_ends_it(tmp_path: Path) -> Non
     for word in ("accepted", "submitted", "final"):
         assert word in story
     assert list(tmp_path.iterdir()) == []
+
+
+async def every_role_enters_the_console(said: str) -> None:
+    """By the accounts that the demo has printed."""
+    url, tenant = re.findall(r"Console (\S+) · tenant (\S+)", said)[0]
+    accounts = dict(re.findall(r"name (\S+) +password (\S+)", said))
+    assert accounts.keys() == set(get_args(Role))
+    async with aiohttp.ClientSession() as session:
+        for name, password in accounts.items():
+            form = {"tenant": tenant, "name": name, "password": password, "next": "/console/"}
+            async with session.post(f"{url}sign-in", data=form, allow_redirects=False) as answer:
+                assert (answer.status, answer.headers.get("Location")) == (303, "/console/"), name
 
 
 async def send_and_explain(environment: dict[str, str]) -> str:

@@ -20,7 +20,6 @@ from click.testing import CliRunner, Result
 
 from inm import topics
 from inm.cli import group
-from inm.cli.letterbox import Letterbox
 from inm.core.deadletters import Closing
 from inm.core.ids import partition_of
 from inm.core.requests import expand, parse
@@ -30,6 +29,7 @@ from inm.documents import load_catalogue
 from inm.settings import load
 from inm.streaming import dead
 from inm.streaming.chunks import now_ms
+from inm.web.letterbox import Letterbox
 
 REQUESTS = topics.requests("acme")
 OTP = b'{"scenario": "otp", "to": {"phone": "+393331234567"}, "fields": {"code": "493817"}}'
@@ -315,12 +315,12 @@ def test_a_run_that_broke_off_is_taken_up_again(box: Box, monkeypatch: pytest.Mo
     ids = box.bury(*(ConsumerRecord(topic, 0, 10_000, 0, 0, None, value, None, 0, 1, ()) for value in values))
     close, written = Letterbox.close, 0
 
-    async def breaks(self: Letterbox, closing: Closing) -> Any:
+    async def breaks(self: Letterbox, closing: Closing, tenant: str) -> Any:
         nonlocal written
         written += 1
         if written > 120:
             raise OSError("the machine goes down")
-        return await close(self, closing)
+        return await close(self, closing, tenant)
 
     monkeypatch.setattr(Letterbox, "close", breaks)
     broken = box.run("retry", "--topic", topic, "--yes")

@@ -283,7 +283,7 @@ class World:
             await asyncio.sleep(random.random() * random.choice((0.3, 3, 30)))
             known = sorted(self.expected)
             if known:
-                wish = calling.cancel(random.choice(known), "acme/somebody", int(self.loop.now * 1000))
+                wish = calling.cancel(random.choice(known), "acme/somebody", int(self.loop.now * 1000), "somebody")
                 self.trace(f"cancel {number} {wish.notification}")
                 partition = partition_of_notification(wish.notification)
                 self.broker.append(OUTCOMES, partition, [(None, msgspec.json.encode(wish), int(self.loop.now * 1000))])

@@ -13,9 +13,9 @@ from inm.core import journey
 from inm.core.ledger import Journey
 from inm.core.records import Outcome
 from inm.core.results import Result
-from inm.intake import cancelling
 from inm.streaming.emitter import Batch
 from inm.tables.journeys import journeys
+from inm.web import calling
 from tests.unit import test_journey as story
 from tests.unit.test_web import VOLTA, App, app, bearer, client, problem
 
@@ -65,12 +65,13 @@ async def test_what_waits_is_cancelled_and_the_same_again_too(client: CLIENT, ap
         assert answer.status == 200
         told = await answer.json()
         assert (told["state"], told["final"]) == ("cancelled", True)
-    assert len(app.emitter.records) == 1
+    [record] = app.emitter.records
+    assert msgspec.json.decode(record[3])["by"] == "key acme1"
 
 
 async def test_what_is_on_its_way_is_asked_for(client: CLIENT, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     stage(app, monkeypatch)
-    monkeypatch.setattr(cancelling, "PATIENCE", 0.05)
+    monkeypatch.setattr(calling, "PATIENCE", 0.05)
     keep(story.started())
     answer = await delete(client)
     assert (answer.status, "final" in await answer.json()) == (202, False)

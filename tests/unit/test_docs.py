@@ -26,11 +26,12 @@ from inm.core.edr import Edr, Event, Times
 from inm.core.results import REASONS, Result
 from inm.demo.inbox import SECRET
 from inm.documents import load_catalogue
-from inm.intake import body, problems, submission
+from inm.intake import body, submission
 from inm.settings.routes import Traffic
 from inm.streaming import app as streaming
 from inm.streaming import dead, emitter, fatal, watchdog
 from inm.tables import outbox
+from inm.web import problems
 from tests.unit.test_project import PROJECT, ROOT
 
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}

@@ -21,12 +21,13 @@ from inm import metrics
 from inm.core import apikeys, journey
 from inm.core.decide import Refusal
 from inm.core.records import Notification
-from inm.intake import mailbox, openapi
+from inm.intake import openapi
 from inm.intake.body import MAX_BODY
-from inm.intake.problems import KINDS
 from inm.intake.rest import Rest
 from inm.streaming.emitter import Batch
 from inm.tables.journeys import journeys
+from inm.web import mailbox
+from inm.web.problems import KINDS
 
 ACME, VOLTA = ("inm_live_" + name + "_" + name[0] * 40 for name in ("acme1", "volta1"))
 ID = "3-" + "a" * 26

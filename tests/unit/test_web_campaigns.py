@@ -75,7 +75,7 @@ async def client() -> AsyncIterator[CLIENT]:
     with (
         patch("inm.tables.campaigns.campaigns.peek", worker.peek),
         patch("inm.tables.campaigns.peek", worker.of_tenant),
-        patch("inm.intake.campaigns.PATIENCE", 0.2),
+        patch("inm.web.ordering.PATIENCE", 0.2),
     ):
         async with TestClient(TestServer(web_app)) as client:
             client.worker = worker  # type: ignore[attr-defined]

@@ -10,8 +10,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from inm.core.completeness import HOUR, Tally, key
-from inm.intake import problems
 from inm.intake.counts import CountsView, Held
+from inm.web import problems
 
 NOON = 12 * HOUR
 OTP, LETTER = key("acme", "otp", NOON), key("acme", "letter", NOON + HOUR)

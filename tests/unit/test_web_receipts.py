@@ -17,8 +17,9 @@ from inm.channels.magic import MagicRest
 from inm.channels.rest import RestRoute
 from inm.core import webhooks
 from inm.core.records import Receipt
-from inm.intake import problems, receipts
+from inm.intake import receipts
 from inm.intake.receipts import Receipts
+from inm.web import problems
 from tests.unit.test_web import problem
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1u"

@@ -14,9 +14,9 @@ from inm.core import apikeys
 from inm.core.apikeys import ApiKey
 from inm.core.changes import change
 from inm.core.reference import Answer, Change, Held
-from inm.intake import reference
 from inm.intake.rest import Rest
 from inm.tables.library import Library
+from inm.web import changing
 from tests.unit.test_changes import NOW, ROUTES, SCENARIO, SENDER, TENANT, applied, done, template
 
 CLIENT = TestClient[web.Request, web.Application]
@@ -162,7 +162,7 @@ async def test_a_test_key_changes_nothing_and_an_expired_one_is_none(client: CLI
 
 
 async def test_a_change_that_nobody_decides_is_unavailable(client: CLIENT, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reference, "PATIENCE", 0.01)
+    monkeypatch.setattr(changing, "PATIENCE", 0.01)
     client.inm.emitter.answers = False  # type: ignore[attr-defined]
     await told(client, "put", SCENARIO_URL, 503, SCENARIO)
     await asyncio.sleep(0)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inm.core.requests import MAX_REQUEST, expand, parse
-from inm.intake.problems import Problem
 from inm.intake.submission import MAX_ITEMS, Item, read, taken
+from inm.web.problems import Problem
 
 GOOD: dict[str, Any] = {"scenario": "otp", "to": {"phone": "+393331234567"}, "fields": {"code": "1"}}
 

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Iterable
 
-from inm.intake.problems import Problem
 from inm.streaming.emitter import Emitter
+from inm.web.problems import Problem
 
 ACK_TIMEOUT = 5.0
 """Seconds until a sender is told that Kafka does not take his records. They may still arrive; the same key makes them one."""

@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 from yarl import URL
 
 from inm import topics
-from inm.intake.problems import Problem
+from inm.web.problems import Problem
 
 if TYPE_CHECKING:
     from inm.app import Inm

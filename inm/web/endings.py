@@ -8,14 +8,16 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from inm import topics
-from inm.cli.letterbox import Letterbox
 from inm.core import deadletters
 from inm.core.catalogue import Catalogue
 from inm.core.deadletters import Closing, DeadLetterError, Letter, Resend
+from inm.core.deadpages import Owners
 from inm.core.masking import Mask
 from inm.core.requests import InvalidRequestError, expand, parse
 from inm.streaming.chunks import now_ms
+from inm.web.letterbox import Letterbox
 
+OWNERS = Owners(topics.requests(""), topics.COPARTITIONED - {topics.RECEIPTS} | {topics.EDR, topics.CALLBACKS}, topics.RECEIPTS)
 SHOWN = 3
 """Ids of notifications that a dry run names for a letter."""
 
@@ -45,8 +47,18 @@ class Drop:
     async def end(self, box: Letterbox, letters: Sequence[Letter], *, dry_run: bool) -> list[Ended]:
         if dry_run:
             return [Ended(letter.id, "would be dropped") for letter in letters]
-        await _written([await box.close(Closing(letter.id, "dropped", now_ms(), self._by, self._why)) for letter in letters])
-        return [Ended(letter.id, "dropped") for letter in letters]
+        ended: list[Ended] = []
+        closings = []
+        for known in letters:
+            try:
+                letter = await _whole(box, known)
+            except DeadLetterError as error:
+                ended.append(Ended(known.id, _words(error), False))
+                continue
+            closings.append(await box.close(Closing(letter.id, "dropped", now_ms(), self._by, self._why), OWNERS.tenant(letter)))
+            ended.append(Ended(letter.id, "dropped"))
+        await _written(closings)
+        return ended
 
 
 class Retry:
@@ -61,33 +73,31 @@ class Retry:
 
     async def end(self, box: Letterbox, letters: Sequence[Letter], *, dry_run: bool) -> list[Ended]:
         ended: list[Ended] = []
-        sent: list[tuple[int, asyncio.Future[Any]]] = []
+        sent: list[tuple[Letter, asyncio.Future[Any]]] = []
         for known in letters:
             try:
-                resend = await self._resend(box, known)
+                letter = await _whole(box, known)
+                resend = await self._resend(box, letter)
                 if dry_run:
                     ended.append(Ended(known.id, self._forecast(resend)))
                 else:
-                    sent.append((known.id, await box.send(resend)))
+                    sent.append((letter, await box.send(resend)))
             except (DeadLetterError, KafkaError) as error:
                 ended.append(Ended(known.id, _words(error), False))
         closings = []
-        for number, acked in sent:
+        for letter, acked in sent:
             try:
                 at = await acked
             except KafkaError as error:
-                ended.append(Ended(number, _words(error), False))
+                ended.append(Ended(letter.id, _words(error), False))
                 continue
             where = f"{at.topic}/{at.partition}/{at.offset}"
-            closings.append(await box.close(Closing(number, "retried", now_ms(), self._by, self._why, where)))
-            ended.append(Ended(number, f"retried: {where}"))
+            closings.append(await box.close(Closing(letter.id, "retried", now_ms(), self._by, self._why, where), OWNERS.tenant(letter)))
+            ended.append(Ended(letter.id, f"retried: {where}"))
         await _written(closings)
         return ended
 
-    async def _resend(self, box: Letterbox, known: Letter) -> Resend:
-        letter = await box.letter(known.id)
-        if letter is None:
-            raise DeadLetterError(f"{topics.DEAD} does not keep it any more")
+    async def _resend(self, box: Letterbox, letter: Letter) -> Resend:
         record = await box.original(letter, self._mended)
         resend = deadletters.resend(letter, record, request=_is_request(letter.dead.topic))
         if self._mended is not None:
@@ -136,6 +146,14 @@ def _refusal(error: InvalidRequestError, value: bytes) -> str:
 
 def _words(error: Exception) -> str:
     return str(error) if isinstance(error, DeadLetterError) else repr(error)
+
+
+async def _whole(box: Letterbox, known: Letter) -> Letter:
+    """The letter with what it holds. ``DeadLetterError`` if there is none any more."""
+    letter = await box.letter(known.id)
+    if letter is None:
+        raise DeadLetterError(f"{topics.DEAD} does not keep it any more")
+    return letter
 
 
 async def _written(acks: Sequence["asyncio.Future[Any]"]) -> None:

@@ -115,7 +115,7 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     except Problem as problem:
         return problem.response(request.path)
     except web.HTTPException as error:
-        return _of_aiohttp(error).response(request.path)
+        return of_aiohttp(error).response(request.path)
     except web.RequestPayloadError:
         return Problem("bad-request", "the body does not end, or is not encoded, as its headers say").response(request.path)
     except Exception:
@@ -131,7 +131,8 @@ async def page(request: web.Request) -> web.Response:
     return web.Response(text=f"{request.match_info['kind']}: {kind.title}\n\n{kind.help}\n\nHTTP status {kind.status}\n")
 
 
-def _of_aiohttp(error: web.HTTPException) -> Problem:
+def of_aiohttp(error: web.HTTPException) -> Problem:
+    """What aiohttp raises, as a problem."""
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
     return Problem(_BY_STATUS.get(error.status, "bad-request"), headers=headers)
 

@@ -1,0 +1,1 @@
+"""The console: pages for editors, moderators, operators and support, served by every worker under ``/console/``."""

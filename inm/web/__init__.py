@@ -1,0 +1,1 @@
+"""What the doors have in common: errors, other workers, records that are safe in Kafka, changes of documents, orders, dead letters."""
