@@ -11,10 +11,9 @@ help: ## List these targets
 demo: $(READY) ## Start Kafka, simulators and a worker, and send traffic (ARGS='--once …' is passed on)
 	@$(BIN)/inm demo $(ARGS)
 
-# Files are not split: their tests share a broker and workers, of which each process has its own. In the order of folders the long
-# ones come first, and units fill what is left.
+# Files are not split: their tests share a broker and workers, of which each process has its own.
 test: $(READY) ## Run all tests, on a real Kafka (ARGS='tests/unit -k …' is passed on; -n 0 for one process)
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(READY) ## Lint, format, types, direction of imports, Dockerfile
 	$(BIN)/ruff check .
