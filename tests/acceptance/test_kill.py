@@ -79,7 +79,7 @@ async def test_in_the_middle_of_traffic(installation: Installation, tap: Tap, bo
     await sending
     await load.ended(tap, 90)
     tell(installation, load, books, tap, f"killed after {taken} parts, sent again from {books.reach(killed):.2f} s before that on")
-    assert len(tap.finals()) == COUNT
+    assert sum(edr.request_id in load.ids for edr in tap.finals().values()) == COUNT  # what was open before may end now too
     mine = {edr.notification for edr in tap.edrs}
     assert len(done & mine) > 200, "no commit for longer than a second"
     assert not [edr for edr in tap.edrs if edr.to in books.doubles() and edr.notification in done]
