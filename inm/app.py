@@ -45,6 +45,18 @@ log = logging.getLogger("inm.app")
 AGENTS = ("intake", "evaluate", "dispatch", "receipts", "journeys", "schedule", "users", "reference", "campaigns", "ledger", "callbacks")
 MODULES = (*(f"inm.agents.{name}" for name in AGENTS), "inm.intake.web", "inm.console.web")
 
+TABLES = (
+    users.table,
+    journeys.table,
+    counters.table,
+    schedule,
+    outbox.table,
+    reference,
+    campaigns.table,
+    audiences.table,
+    callbacks.table,
+)
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -79,17 +91,7 @@ class Inm(StreamingApp):
             client=kafka_client(settings),
             worker=settings.worker_id,
             folder=settings.data_dir / settings.worker_id,
-            tables=[
-                users.table,
-                journeys.table,
-                counters.table,
-                schedule,
-                outbox.table,
-                reference,
-                campaigns.table,
-                audiences.table,
-                callbacks.table,
-            ],
+            tables=TABLES,
             copartitioned=topics.COPARTITIONED,
             prompt=topics.PROMPT,
             origin="inm.app",

@@ -9,11 +9,11 @@ from inm import __version__
 from inm.core import schemas
 from inm.core.story import Story
 from inm.core.trial import Asked, Trial
-from inm.intake import openapi_campaigns, openapi_reference, openapi_users, openapi_webhooks
+from inm.intake import openapi_campaigns, openapi_ledger, openapi_reference, openapi_users, openapi_webhooks
 from inm.intake.submission import MAX_ITEMS, Taken
 from inm.web.problems import KINDS, PROBLEM_JSON, Document
 
-PARTS = (openapi_reference, openapi_users, openapi_campaigns, openapi_webhooks)
+PARTS = (openapi_reference, openapi_users, openapi_campaigns, openapi_ledger, openapi_webhooks)
 """What has a module of its own."""
 _REF = "#/components/schemas/{name}"
 

@@ -1,4 +1,4 @@
-"""The part of the OpenAPI document on campaigns and the ledger."""
+"""The part of the OpenAPI document on campaigns."""
 
 from collections.abc import Callable
 from typing import Any, get_args
@@ -6,16 +6,13 @@ from typing import Any, get_args
 from inm.core.campaigns import Action
 from inm.core.headway import Progress
 from inm.intake.campaigns import FORMS, CampaignList, NewCampaign, Ordered
-from inm.intake.counts import LedgerLines
 
-TYPES = (NewCampaign, Ordered, CampaignList, Progress, LedgerLines)
+TYPES = (NewCampaign, Ordered, CampaignList, Progress)
 
 _NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}, "example": "summer"}
 _NUMBER = {"name": "number", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}, "example": 0}
 _LAST = {"name": "last", "in": "query", "schema": {"type": "boolean"}, "description": "It makes the audience complete."}
 _ACTION = {"name": "action", "in": "path", "required": True, "schema": {"enum": list(get_args(Action))}, "example": "start"}
-_SINCE = {"name": "since", "in": "query", "schema": {"type": "integer"}, "description": "Hours from this time on (ms since 1970)."}
-_SCENARIO = {"name": "scenario", "in": "query", "schema": {"type": "string"}, "description": "Of this scenario alone."}
 _WANTED = {"name": "summer", "scenario": "data-used-up", "pace": 200}
 _REPORT: dict[str, Any] = {"rows": 2, "faulty": 1, "sampled": 2, "parts": 2, "cost": 0.1}
 _REPORT |= {"faults": [{"line": 4, "column": "phone", "message": "Expected `str` matching regex", "found": "'0039'"}]}
@@ -29,7 +26,6 @@ _PROGRESS = {
 }
 _PROGRESS |= {"recipients": 2, "released": 2, "waiting": 1, "submitted": 1, "open": 1, "finals": {"delivered": 1}, "parts": 1, "pieces": 1}
 _PROGRESS |= {"report": _REPORT, "forecast": {"parts": 2, "cost": 0.1, "seconds": 1}, "pace": 200, "rate": 199.5}
-_LINE = {"tenant": "acme", "scenario": "otp", "hour": 1795438800000, "accepted": 20, "finals": {"delivered": 19}, "open": 1}
 _ROWS = {"text/csv": "phone,name\n+393331234567,Anna\n", "application/x-ndjson": '{"to": {"user": "c-2048"}, "fields": {"name": "Anna"}}\n'}
 
 
@@ -81,17 +77,6 @@ def paths(refusals: Callable[..., dict[str, Any]]) -> dict[str, Any]:
                 "parameters": [_NAME, _ACTION],
                 "requestBody": {"required": False, "content": _json("Ordered", {"pace": 50})},
                 "responses": told | refusals(*bad, "not-found", *common),
-            },
-        },
-        "/v1/ledger": {
-            "get": {
-                "operationId": "getLedger",
-                "summary": "How many notifications were accepted in each hour, and how they ended",
-                "parameters": [_SCENARIO, _SINCE],
-                "responses": {
-                    "200": {"description": "The ledger.", "content": _json("LedgerLines", {"lines": [_LINE]})},
-                    **refusals("bad-request", "unauthorized", "unavailable"),
-                },
             },
         },
     }
