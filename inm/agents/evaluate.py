@@ -55,7 +55,7 @@ def evaluate(record: Record, out: Output) -> None:
 
 def _first_step(notification: Notification, known: Journey | None, out: Output) -> None:
     refused = emitted.refusals.get(notification.id)
-    if refused:  # its end is out, and whatever is known of the user now, it has no second one
+    if refused and not emitted.goes_on(notification.id, 0):  # its end is out, and whatever is known of the user now, it has no second one
         if refused[0] == DIGESTED:
             _collect(notification, out)
         keep(out, known, *journey.begin(notification, Refusal(*refused, []), out.now, known=known))

@@ -1,4 +1,4 @@
-"""What must wait: retries, scheduled times, step deadlines. Due items go back to where they are to go on."""
+"""What must wait: retries, scheduled times, windows. Due items go back to where they are to go on."""
 
 import faust
 import msgspec

@@ -15,6 +15,7 @@ from inm.core.calling import Called, called, cancel
 from inm.core.ids import partition_of_notification
 from inm.core.ledger import Journey
 from inm.settings import Settings, from_environment, kafka_client
+from inm.tables.rows import BODY
 
 PATIENCE = 10.0
 """Seconds in which a worker, if there is one, says what became of it."""
@@ -111,4 +112,4 @@ async def _follow(consumer: AIOKafkaConsumer, journeys: dict[str, Journey]) -> N
 
 
 def _decode(row: bytes) -> Journey:
-    return msgspec.msgpack.decode(row[8:], type=Journey)
+    return msgspec.msgpack.decode(row[BODY:], type=Journey)

@@ -9,6 +9,7 @@ from inm.cli import desk, rows
 from inm.core.ids import partition_of_notification
 from inm.core.ledger import Journey
 from inm.settings import from_environment
+from inm.tables.rows import BODY
 
 
 @click.command("explain")
@@ -29,6 +30,6 @@ def command(notification: str, as_json: bool, unmask: bool) -> None:
     row = desk.run(rows.find(from_environment(), "journeys", partition, [notification]))[notification]
     if row is None:
         raise click.ClickException(f"no notification {notification}, or it was swept some days after its end")
-    told = story.tell(msgspec.msgpack.decode(row[8:], type=Journey))
+    told = story.tell(msgspec.msgpack.decode(row[BODY:], type=Journey))
     words = json.dumps(told, indent=2, ensure_ascii=False) if as_json else story.text(told, unmask=True)
     click.echo(words if unmask else story.mask(told, words))

@@ -206,7 +206,7 @@ FIRST = "0"
 class Schedule(View):
     """What waits, in the order of its time."""
 
-    name, title, about = "schedule", _("Schedule"), _("What waits for its time: attempts, deadlines, held notifications, digests.")
+    name, title, about = "schedule", _("Schedule"), _("What waits for its time: attempts, held notifications, digests.")
     table = schedule.schedule
     columns = ("due", "key", "topic", "recipient")
     filters: Mapping[str, tuple[str, ...] | None] = {"topic": (topics.OUTCOMES, *topics.NOTIFICATIONS, *topics.DELIVERIES)}

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct, structs
 
 from inm.core.campaigns import Counts
 from inm.core.edr import Edr
-from inm.core.ledger import Effects, Journey
+from inm.core.ledger import Deadline, Effects, Journey
 
 HOUR = 3600 * 1000
 KEEP = 31 * 24 * HOUR
@@ -81,11 +81,11 @@ def line(key: str, tally: Tally, now: int) -> Line:
     return Line(tenant, scenario, int(hour) * HOUR, tally.accepted, tally.finals, tally.open, tally.corrections, overdue)
 
 
-def count(tally: Tally, effects: Effects, *, begins: bool) -> Tally | None:
+def count(tally: Tally, deadlines: Sequence[Deadline], effects: Effects, *, begins: bool) -> Tally | None:
     """The tally with what a record has caused to one notification, which ``begins`` with it or did before; None if that changes nothing."""
     finals = [edr.event for edr in effects.edrs if edr.final]
     corrections = sum([edr.correction for edr in effects.edrs])
-    due = max([tally.due, *[deadline.at for deadline in effects.deadlines]])
+    due = max([tally.due, *[deadline.at for deadline in deadlines]])
     if not (begins or finals or corrections or due > tally.due):
         return None
     return Tally(tally.accepted + begins, _added(tally.finals, finals), tally.corrections + corrections, due)

@@ -1,11 +1,13 @@
 """What is kept of one notification: a row of the journeys table, which is also the ledger against doing it twice."""
 
 from copy import copy as shallow
+from typing import Literal
 
 from msgspec import Struct, field
 
 from inm.core.edr import Edr, Event
 from inm.core.grounds import Grounds
+from inm.core.ids import delivery_id
 from inm.core.records import Delivery, Lane, Notification, Outcome
 from inm.core.scenarios import Step, Until
 
@@ -49,6 +51,15 @@ class Sent(Struct, array_like=True):
     """Whether the channel reports on what it took, as far as an answer has said so."""
     due: int = 0
     """When the next attempt is made (ms), if one has been scheduled."""
+
+
+class Deadline(Struct, frozen=True, array_like=True):
+    """When (ms) a step's time is over, or that for a report on what one of its attempts has submitted."""
+
+    at: int
+    kind: Literal["deadline", "silence"]
+    step: int
+    attempt: int = 1
 
 
 class Journey(Struct, array_like=True):
@@ -97,10 +108,17 @@ class Journey(Struct, array_like=True):
     """The notification's."""
     standing: int = 0
     """As what its campaign has counted it; 0 in a journey that begins, or is of none: see :mod:`inm.core.completeness`."""
+    deadlines: list[Deadline] = []
+    """Those of the open steps that are still to come."""
+
+    @property
+    def due(self) -> int:
+        """When (ms) the first of its deadlines comes; 0: it has none."""
+        return min([deadline.at for deadline in self.deadlines], default=0)
 
 
 class Effects(Struct):
-    """What is to be emitted. ``deadlines`` are outcomes for when their ``at`` has come; ``again`` goes back to evaluate.
+    """What is to be emitted. ``again`` goes back to evaluate.
 
     ``later`` goes there when the time that it is held until has come; ``children`` go there too, each under its own key.
     ``stopped`` are ids of deliveries that are not to be sent any more.
@@ -108,7 +126,6 @@ class Effects(Struct):
 
     edrs: list[Edr] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
-    deadlines: list[Outcome] = field(default_factory=list)
     again: Notification | None = None
     later: Notification | None = None
     children: list[Notification] = field(default_factory=list)
@@ -118,11 +135,6 @@ class Effects(Struct):
     def delivery(self) -> Delivery | None:
         """The first of them."""
         return self.deliveries[0] if self.deliveries else None
-
-    @property
-    def deadline(self) -> Outcome | None:
-        """The last of them."""
-        return max(self.deadlines, key=lambda deadline: deadline.at, default=None)
 
 
 def copy(journey: Journey) -> Journey:
@@ -134,4 +146,26 @@ def copy(journey: Journey) -> Journey:
     copied.grounds = [*journey.grounds]
     copied.open = [*journey.open]
     copied.stopped = [*journey.stopped]
+    copied.deadlines = [*journey.deadlines]
     return copied
+
+
+def come(journey: Journey, now: int) -> tuple[Journey, list[Outcome]]:
+    """The journey without the deadlines that have come by now (ms), and these as outcomes."""
+    waiting = copy(journey)
+    waiting.deadlines = [deadline for deadline in journey.deadlines if deadline.at > now]
+    return waiting, [_outcome(journey, deadline) for deadline in journey.deadlines if deadline.at <= now]
+
+
+def _outcome(journey: Journey, deadline: Deadline) -> Outcome:
+    delivery = delivery_id(journey.id, deadline.step, deadline.attempt)
+    return Outcome(
+        id=f"{delivery}.{deadline.kind}",
+        kind=deadline.kind,
+        notification=journey.id,
+        delivery=delivery,
+        key=journey.key,
+        at=deadline.at,
+        step=deadline.step,
+        attempt=deadline.attempt,
+    )

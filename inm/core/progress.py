@@ -9,7 +9,7 @@ from inm.core.decide import Decision, Hold, Refusal, Send
 from inm.core.edr import Decided, Event, Rejected
 from inm.core.grounds import Grounds
 from inm.core.ids import delivery_id
-from inm.core.ledger import Effects, Journey, Sent
+from inm.core.ledger import Deadline, Effects, Journey, Sent
 from inm.core.records import Notification, Outcome
 from inm.core.states import RANK, WORTH
 from inm.core.telling import SHARED, Telling
@@ -32,9 +32,11 @@ class Progress(Telling):
     """How steps begin, wait and end."""
 
     def done(self) -> tuple[Journey, Effects]:
-        last = max(self.now, self.journey.held, *(deadline.at for deadline in self.effects.deadlines))
-        self.journey.expires = max(self.journey.expires, last + HORIZON)
-        return self.journey, self.effects
+        journey = self.journey
+        journey.deadlines = [deadline for deadline in journey.deadlines if deadline.step in journey.open]
+        last = max(self.now, journey.held, *(deadline.at for deadline in journey.deadlines))
+        journey.expires = max(journey.expires, last + HORIZON)
+        return journey, self.effects
 
     def current(self, step: int) -> bool:
         """Whether this step is one that can still end or begin something."""
@@ -65,16 +67,7 @@ class Progress(Telling):
         self.journey.deliveries.append(sent)
         self.emit(event, sent, decision=decided)
         self.effects.deliveries.append(delivery)
-        deadline = Outcome(
-            id=f"{delivery.id}.deadline",
-            kind="deadline",
-            notification=self.journey.id,
-            delivery=delivery.id,
-            key=self.journey.key,
-            at=send.deadline,
-            step=delivery.step,
-        )
-        self.effects.deadlines.append(deadline)
+        self.journey.deadlines.append(Deadline(send.deadline, "deadline", delivery.step))
 
     def hold(self, hold: Hold, notification: Notification) -> None:
         """Wait for a window: decided again then."""

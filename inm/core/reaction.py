@@ -3,7 +3,7 @@
 from typing import Any
 
 from inm.core.edr import Event
-from inm.core.ledger import Sent
+from inm.core.ledger import Deadline, Sent
 from inm.core.progress import Progress
 from inm.core.records import Outcome, Receipt
 from inm.core.results import Answer, Result
@@ -91,7 +91,7 @@ class Reaction(Progress):
             mark = outcome.id.removeprefix(sent.id).strip(".") if duplicate else ""
             self.emit("submitted", sent, qualifier=mark, correction=not current, **more)
             if current and outcome.receipts and outcome.silence_at is not None:
-                self.effects.deadlines.append(silence(outcome, outcome.silence_at))
+                self.journey.deadlines.append(Deadline(outcome.silence_at, "silence", outcome.step, outcome.attempt))
 
     def reported(self, sent: Sent, outcome: Outcome, receipt: Receipt) -> None:
         """A receipt for one part."""
@@ -173,17 +173,3 @@ class Reaction(Progress):
                 self.end_step(event, sent, again=state == event, reason=reason)
                 return
         self.end_step("expired", attempts[-1], certain=False, reason="expired")
-
-
-def silence(outcome: Outcome, at: int) -> Outcome:
-    """What comes when a report on what was submitted by ``outcome`` is not waited for any longer."""
-    return Outcome(
-        id=f"{outcome.delivery}.silence",
-        kind="silence",
-        notification=outcome.notification,
-        delivery=outcome.delivery,
-        key=outcome.key,
-        at=at,
-        step=outcome.step,
-        attempt=outcome.attempt,
-    )

@@ -22,7 +22,7 @@ from inm.core.records import Notification
 from inm.core.reference import Held
 from inm.core.sources import Reader
 from inm.core.users import Load, User
-from inm.streaming.tables import Database
+from inm.streaming.database import Database
 from inm.tables.users import users
 
 RULES = (0, 10, 50)

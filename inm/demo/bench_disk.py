@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inm import topics
-from inm.streaming.tables import Database
+from inm.streaming.database import Database
 
 
 @dataclass(frozen=True)

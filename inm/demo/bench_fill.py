@@ -39,7 +39,7 @@ def request(user: str, request_id: str) -> bytes:
 class Fill:
     """Users ``0 … users - 1``, and notifications that the SMSC takes and never reports on: each waits for its receipts until its deadline.
 
-    One is a row of journeys, a row of schedule (the deadline, two hours ahead) and one row of outbox for each part.
+    One is a row of journeys, with its deadline two hours ahead, and one row of outbox for each part.
     """
 
     def __init__(self, bootstrap: str, meter: Meter, requests: Requests, users: int, partitions: int) -> None:
@@ -65,7 +65,7 @@ class Fill:
     @property
     def filled(self) -> dict[str, int]:
         """Rows that each table must have."""
-        return {"users": self._users, "journeys": self.sent, "schedule": self.sent, "outbox": PARTS * self.sent}
+        return {"users": self._users, "journeys": self.sent, "outbox": PARTS * self.sent}
 
     async def users(self) -> float:
         """Tell INM of all users; the seconds until they are in its table."""
@@ -79,8 +79,7 @@ class Fill:
         began = monotonic()
         await self._open(number % self._users for number in range(count))
         await self._meter.reaches(topics.EDR, EDRS * self.sent)
-        for table in ("schedule", "outbox"):
-            await self._meter.reaches(topics.changelog(table), self.filled[table])
+        await self._meter.reaches(topics.changelog("outbox"), self.filled["outbox"])
         return monotonic() - began
 
     async def through(self, began: float) -> list[float]:

@@ -18,17 +18,15 @@ from inm.core.records import LANES
 
 REQUESTS = topics.requests("")
 SMS = tuple(topics.deliveries("sms", lane) for lane in LANES)
-JOURNEYS, OUTBOX, SCHEDULE = (topics.changelog(table) for table in ("journeys", "outbox", "schedule"))
+JOURNEYS, OUTBOX = map(topics.changelog, ("journeys", "outbox"))
 
 SIZES = {
     **dict.fromkeys(topics.NOTIFICATIONS, 303),
-    topics.SCHEDULE: 363,
     topics.RECEIPTS: 162,
     topics.OUTCOMES: 379,
     topics.EDR: 556,
     JOURNEYS: 525,
     OUTBOX: 170,
-    SCHEDULE: 393,
 } | dict.fromkeys(SMS, 550)
 """Mean bytes of a record, key and value, over 1 237 notifications of this load by a worker; they stay, as a yardstick does."""
 
@@ -59,14 +57,13 @@ def _edr(event: bytes, more: bytes = b"") -> Effect:
 
 
 def _evaluated(lane: str) -> tuple[Effect, ...]:
-    return _edr(b"accepted"), Effect(lane), Effect(topics.SCHEDULE, b"w"), Effect(JOURNEYS)
+    return _edr(b"accepted"), Effect(lane), Effect(JOURNEYS)
 
 
 EFFECTS: dict[tuple[str, bytes], tuple[Effect, ...]] = {
     **{(REQUESTS, lane): (Effect(topic, lane),) for lane, topic in zip(LANE, topics.NOTIFICATIONS, strict=True)},
     **{(topic, lane): _evaluated(sms) for topic, lane, sms in zip(topics.NOTIFICATIONS, LANE, SMS, strict=True)},
     **{(topic, SUBMISSION): (Effect(topics.OUTCOMES, SUBMISSION),) for topic in SMS},
-    (topics.SCHEDULE, b"w"): (Effect(SCHEDULE),),
     (topics.RECEIPTS, SUBMISSION): (Effect(OUTBOX),),
     (topics.RECEIPTS, FIRST): (Effect(topics.OUTCOMES, FIRST),),
     (topics.RECEIPTS, LAST): (Effect(topics.OUTCOMES, LAST),),

@@ -38,7 +38,7 @@ PATIENCE = 60.0
 """Seconds after the last was due."""
 _KEY = "acme/bench"
 _value = msgspec.Raw(msgspec.json.encode({"id": "bench", "kind": "deadline", "key": _KEY, "more": "x" * 250}))
-"""About as large as the deadline of a step."""
+"""About as large as an outcome."""
 
 
 @click.command("bench-schedule")

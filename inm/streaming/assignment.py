@@ -17,10 +17,11 @@ from faust.types import TP
 from inm import metrics
 from inm.streaming.chunks import AckQueue, now_ms
 from inm.streaming.consumer import Consumer
+from inm.streaming.database import Database
 from inm.streaming.emitter import Emitter
 from inm.streaming.fatal import EXIT_ASSIGNMENT, leave
 from inm.streaming.restore import restore
-from inm.streaming.tables import Database, Table
+from inm.streaming.tables import Table
 
 log = logging.getLogger("inm.assignment")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from inm.streaming.tables import Database
+from inm.streaming.database import Database
 
 log = logging.getLogger("inm.restore")
 

@@ -5,25 +5,15 @@ topics lives, and is written by the stages of that worker alone.
 """
 
 import asyncio
-import shutil
-import struct
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
-
-from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch, WriteBufferManager
 
 from inm.streaming.chunks import now_ms
+from inm.streaming.database import MARK, NEVER, Database, Due, parts_of
 from inm.streaming.emitter import MAX_BATCH, Batch, Emitter, size_of
 from inm.streaming.fatal import EXIT_DISK, EXIT_PRODUCE
-
-OFFSET_KEY = b"\xff\xffoffset"
-"""The row that says where the database stands: written in one WriteBatch with the rows themselves."""
-_STAND = struct.Struct(">qq")
-"""The last changelog offset in the database, and :attr:`Database.known_at`."""
-
 
 OnLost = Callable[[int, str], object]
 """Called with exit code and reason when broker or disk did not take a row: the state must not go on without it."""
@@ -38,76 +28,8 @@ class WriteSet:
     ready: bool = False
 
 
-_CACHE = Cache(128 << 20)
-_MEMTABLES = WriteBufferManager(128 << 20, False)
-"""Shared by all databases of the process: what each had of its own was up to 32 MiB for each partition of each table."""
-
-
-def _options() -> Options:
-    options = Options(raw_mode=True)
-    options.create_if_missing(True)
-    options.set_write_buffer_size(8 << 20)
-    options.set_max_write_buffer_number(2)
-    options.set_write_buffer_manager(_MEMTABLES)
-    options.set_arena_block_size(64 << 10)  # a memtable's first block: with many partitions, most have little to write
-    options.set_max_open_files(256)
-    blocks = BlockBasedOptions()
-    blocks.set_block_cache(_CACHE)
-    blocks.set_cache_index_and_filter_blocks(True)
-    blocks.set_bloom_filter(10, False)
-    options.set_block_based_table_factory(blocks)
-    return options
-
-
-class Database:
-    """One partition's RocksDB folder and where it stands in its changelog."""
-
-    offset: int
-    """The last changelog offset in it; -1: none."""
-    known_at: int
-    """When (ms) the changelog certainly had nothing beyond :attr:`offset`: what is deleted in it was deleted after that."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._open()
-
-    def _open(self) -> None:
-        self._path.mkdir(parents=True, exist_ok=True)
-        self._db = Rdict(str(self._path), options=_options(), access_type=AccessType.read_write())
-        stored = self._db.get(OFFSET_KEY)
-        # the first versions kept the offset alone: then nobody knows since when it stands
-        self.offset, self.known_at = _STAND.unpack(stored.ljust(_STAND.size, b"\0")) if stored else (-1, 0)
-
-    def get(self, key: bytes) -> bytes | None:
-        return cast(bytes | None, self._db.get(key))
-
-    def write(self, rows: dict[bytes, bytes | None], offset: int, known_at: int) -> None:
-        """Apply rows, the offset of the last of them and :attr:`known_at`, all or nothing."""
-        batch = WriteBatch(raw_mode=True)
-        for key, value in rows.items():
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
-        batch.put(OFFSET_KEY, _STAND.pack(offset, known_at))
-        self._db.write(batch)
-        self.offset, self.known_at = offset, known_at
-
-    def scan(self, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Rows in key order from ``start``."""
-        for key, value in self._db.items(from_key=start):
-            if key == OFFSET_KEY:
-                return
-            yield cast(bytes, key), value
-
-    def wipe(self) -> None:
-        """Start from nothing: the changelog cannot tell what has happened since this folder's last row."""
-        self.close()
-        shutil.rmtree(self._path)
-        self._open()
-
-    def close(self) -> None:
-        self._db.close()
+LOOKS = 1000
+"""Marks that are looked at in one go, at most."""
 
 
 @dataclass(eq=False, slots=True)
@@ -124,6 +46,8 @@ class TablePartition:
     _overlay: dict[bytes, tuple[WriteSet, bytes | None]] = field(default_factory=dict)
     _queue: deque[WriteSet] = field(default_factory=deque)
     _abandoned: bool = False
+    _next_due: int = 0
+    """No mark is of a time before (ms)."""
     _first: bytes = b""
     """The database has no row before this key. RocksDB looks at deleted rows one by one until it has compacted them: a scan of a table
     that is emptied from its beginning, as schedule is, would take longer with each row."""
@@ -153,10 +77,34 @@ class TablePartition:
         rows = self.database.scan(max(start, self._first))
         if start <= self._first:
             row = next(rows, None)
-            self._first = row[0] if row else OFFSET_KEY
+            self._first = row[0] if row else MARK
             if row:
                 yield row
         yield from rows
+
+    def due(self, now: int, at_most: int) -> list[bytes]:
+        """Up to ``at_most`` rows of which something is due by ``now`` (ms), the oldest first. One that is being changed waits until that is
+        stored."""
+        found: list[bytes] = []
+        untrue: list[bytes] = []
+        following = NEVER
+        for looked, mark in enumerate(self.database.marks(self._next_due) if self._next_due <= now else ()):
+            at, key = parts_of(mark)
+            if at > now or looked == LOOKS or len(found) == at_most:
+                following = min(following, at)
+                break
+            row = self.database.get(key)
+            if row is None or self.database.due_of is None or self.database.due_of(row) != at:
+                untrue.append(mark)
+                continue
+            following = min(following, at)
+            if key not in self._overlay:
+                found.append(row)
+        if self._next_due <= now:
+            self._next_due = following
+        if untrue:
+            self.database.forget(untrue)
+        return found
 
     def stage(self, rows: dict[bytes, bytes | None], writes: WriteSet | None = None) -> WriteSet:
         """Make rows visible now; they become durable by :meth:`release`, in the order of staging.
@@ -213,11 +161,12 @@ class TablePartition:
             self.on_lost(EXIT_PRODUCE, f"changelog {self.topic}[{self.number}]: {acked.exception()!r}")
             return
         try:
-            self.database.write(rows, acked.result() + index, at)
+            first_due = self.database.write(rows, acked.result() + index, at)
         except Exception as error:
             self.on_lost(EXIT_DISK, f"the table of {self.topic}[{self.number}] cannot be written: {error}")
             return
         self._first = min([self._first, *(key for key, value in rows.items() if value is not None)])
+        self._next_due = min(self._next_due, first_due)
         for writes in ready:
             for key in writes.rows:
                 if self._overlay[key][0] is writes:
@@ -252,10 +201,11 @@ class Table:
     They are those of ``topic``, of which it is written; without one, those of the co-partitioned topics.
     """
 
-    def __init__(self, name: str, changelog: str, topic: str | None = None) -> None:
+    def __init__(self, name: str, changelog: str, topic: str | None = None, due_of: Due | None = None) -> None:
         self.name = name
         self.changelog = changelog
         self.topic = topic
+        self._due_of = due_of
         self.partitions: dict[int, TablePartition] = {}
         self._databases: dict[int, Database] = {}
 
@@ -265,7 +215,7 @@ class Table:
     def database(self, root: Path, partition: int) -> Database:
         """Open, or keep open over rebalances, the folder of a partition."""
         if partition not in self._databases:
-            self._databases[partition] = Database(root / f"{self.name}-{partition}")
+            self._databases[partition] = Database(root / f"{self.name}-{partition}", self._due_of)
         return self._databases[partition]
 
     def serve(self, partition: int, database: Database, emitter: Emitter, on_lost: OnLost, may_write: Callable[[], bool]) -> None:

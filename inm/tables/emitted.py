@@ -44,7 +44,7 @@ class Emitted:
         self.finals: dict[str, tuple[str, Event]] = {}
         """Id and event of the end of a notification."""
         self.refusals: dict[str, tuple[str, str]] = {}
-        """Reason and detail of notifications that ended without any step."""
+        """Reason and detail of ends that are of no step: of notifications that had none, or were called back."""
         self.retries: set[str] = set()
         self.offers: dict[str, int] = {}
         """When each was decided (ms), by :func:`offer_id`."""

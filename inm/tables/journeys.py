@@ -28,7 +28,7 @@ def keep(out: Output, known: Journey | None, journey: Journey, effects: Effects)
     journey.standing = known.standing if known else 0
     effects.edrs = [told for edr in effects.edrs for told in emitted.agreed(edr)]
     tallies.keep(out, journey, effects, begins=known is None)
-    journeys.put(out, journey.id, journey, journey.expires)
+    journeys.put(out, journey.id, journey, journey.expires, journey.due)
     key = journey.key.encode()
     for edr in effects.edrs:
         if edr.id not in emitted.edrs:
@@ -40,8 +40,6 @@ def keep(out: Output, known: Journey | None, journey: Journey, effects: Effects)
         out.emit(topics.notifications(effects.again.lane), key, _encode(effects.again))
     for child in effects.children:
         out.emit(topics.notifications(child.lane), child.key.encode(), _encode(child), partition_of_notification(child.id))
-    for deadline in effects.deadlines:
-        later(out, deadline.id, deadline.at, topics.OUTCOMES, journey.key, deadline)
     if effects.later:
         step, held = effects.later.step, effects.later.held
         topic = topics.notifications(effects.later.lane)

@@ -1,6 +1,7 @@
 """Typed rows with an end: what all tables have in common.
 
-A row is its end (ms since 1970, 8 bytes) and a msgpack body; the sweep reads the end alone.
+A row is its end, the time at which something of it is due (each ms since 1970, 8 bytes; 0: nothing is) and a msgpack body: the sweep
+and the table itself read these times alone.
 """
 
 import struct
@@ -18,7 +19,14 @@ T = TypeVar("T")
 SWEEP = 200
 """Rows that one tick looks at, at most."""
 
-_END = struct.Struct(">Q")
+_TIMES = struct.Struct(">QQ")
+BODY = _TIMES.size
+"""Where the body of a row begins."""
+
+
+def due_of(stored: bytes) -> int:
+    """When (ms) something of a row as it is stored is due; 0: nothing is."""
+    return int(_TIMES.unpack_from(stored)[1])
 
 
 class Rows(Generic[T]):
@@ -26,7 +34,7 @@ class Rows(Generic[T]):
 
     def __init__(self, name: str, row: type[T], table: Table | None = None) -> None:
         """``table``: one that holds rows of other types too, under other keys."""
-        self.table = table or Table(name, topics.changelog(name))
+        self.table = table or Table(name, topics.changelog(name), due_of=due_of)
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(row).decode
         self._cursors: dict[int, bytes] = {}
@@ -46,23 +54,27 @@ class Rows(Generic[T]):
 
     def read(self, stored: bytes | None, now: int) -> T | None:
         """A row as it is stored; one past its end is none."""
-        if stored is None or _END.unpack_from(stored)[0] < now:
+        if stored is None or _TIMES.unpack_from(stored)[0] < now:
             return None
-        return self._decode(memoryview(stored)[8:])
+        return self._decode(memoryview(stored)[BODY:])
 
     def end(self, stored: bytes) -> int:
         """When (ms) a row as it is stored ends."""
-        return int(_END.unpack_from(stored)[0])
+        return int(_TIMES.unpack_from(stored)[0])
 
-    def put(self, out: Output, key: str, row: T, end: int) -> bytes:
-        """Write the row, and return it as it is stored; it is swept after ``end``."""
-        stored = self.written(row, end)
+    def put(self, out: Output, key: str, row: T, end: int, due: int = 0) -> bytes:
+        """Write the row, and return it as it is stored; it is swept after ``end``, and among those of :meth:`due` from ``due`` on (ms)."""
+        stored = self.written(row, end, due)
         out.put(self.table, key.encode(), stored)
         return stored
 
-    def written(self, row: T, end: int) -> bytes:
+    def written(self, row: T, end: int, due: int = 0) -> bytes:
         """A row as :meth:`read` reads it."""
-        return _END.pack(end) + self._encode(row)
+        return _TIMES.pack(end, due) + self._encode(row)
+
+    def due(self, out: Output, at_most: int) -> list[T]:
+        """Rows of which something is due, the oldest first."""
+        return [self._decode(memoryview(stored)[BODY:]) for stored in self.table[out.partition].due(out.now, at_most)]
 
     def delete(self, out: Output, key: str) -> None:
         out.put(self.table, key.encode(), None)
@@ -74,6 +86,6 @@ class Rows(Generic[T]):
             if seen == SWEEP:
                 cursor = key
                 break
-            if _END.unpack_from(stored)[0] < out.now:
+            if _TIMES.unpack_from(stored)[0] < out.now:
                 out.put(self.table, key, None)
         self._cursors[out.partition] = cursor

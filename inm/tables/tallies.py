@@ -37,7 +37,7 @@ class Tallies:
         """Count what a record has made of a journey, before the journey's row is written. Tests are not counted."""
         if not journey.test:
             name = OF_HOUR + completeness.key(journey.tenant, journey.scenario, journey.received)
-            changed = completeness.count(self._known(out, self._hours, name) or Tally(), effects, begins=begins)
+            changed = completeness.count(self._known(out, self._hours, name) or Tally(), journey.deadlines, effects, begins=begins)
             if changed is not None:
                 self._put(out, self._hours, name, changed, max(out.now, changed.due) + KEEP)
         if journey.campaign is not None:
@@ -65,7 +65,7 @@ class Tallies:
             return
         changed = copy(known)
         changed.seen.append(mark)
-        self._journeys.put(out, changed.id, changed, changed.expires)
+        self._journeys.put(out, changed.id, changed, changed.expires, changed.due)
         name = f"{OF_CAMPAIGN}{notification.tenant}/{notification.campaign}"
         counts = self._campaigns.get(out, name) or Counts()
         self._campaigns.put(out, name, completeness.repeated(counts), out.now + KEEP)

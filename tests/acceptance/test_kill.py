@@ -97,7 +97,7 @@ async def test_twice(installation: Installation, tap: Tap, books: Books, produce
 
 
 async def test_while_tables_are_restored(installation: Installation, tap: Tap, books: Books, producer: AIOKafkaProducer, run: str) -> None:
-    row = (2**62).to_bytes(8) + msgspec.msgpack.encode(User("acme/x", 2**62))
+    row = (2**62).to_bytes(8) + bytes(8) + msgspec.msgpack.encode(User("acme/x", 2**62))
     for number in range(60_000):
         await producer.send(topics.changelog("users"), row, f"acme/{run}-{number}".encode())
     load = Load(producer, run, 600, seed=3)

@@ -10,8 +10,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import RecordsToDelete
 
+from inm.streaming.database import Database
 from inm.streaming.restore import LONGEST_AWAY
-from inm.streaming.tables import Database
 from tests.support.echoes import IN, INPUTS, PARTITIONS, Echoes
 from tests.support.tap import until, until_async
 

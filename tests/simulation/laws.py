@@ -13,6 +13,7 @@ from inm.core.ids import delivery_id
 from inm.core.journey import HELD
 from inm.core.records import Dead, Outcome
 from inm.core.results import Result
+from inm.tables.rows import BODY
 from inm.tables.tallies import OF_CAMPAIGN, OF_HOUR
 from inm.topics import DEAD, EDR, OUTCOMES, RECEIPTS, changelog, requests
 from tests.simulation.loop import START
@@ -85,6 +86,8 @@ def _tables_are_their_changelogs(world: World) -> Iterator[str]:
                     yield f"{worker.name}: {table.name}[{number}] has rows that are not written"
                 if held.database.rows != restored:
                     yield f"{worker.name}: {table.name}[{number}] is not what its changelog says"
+                if held.database.unmarked:
+                    yield f"{worker.name}: {table.name}[{number}] has rows that will not be looked at when they are due"
 
 
 def _dead_letters(world: World) -> Iterator[str]:
@@ -167,7 +170,7 @@ def _the_ledger_adds_up(world: World, edrs: list[Edr]) -> Iterator[str]:
     for name, log in world.broker.logs.items():
         rows = {record.key.decode(): record.value for record in log.records} if name[0] == changelog("journeys") else {}
         hours = {key: value for key, value in rows.items() if key.startswith(OF_HOUR) and value is not None}
-        tallies += [(key[1:], msgspec.msgpack.decode(value[8:], type=Tally)) for key, value in hours.items()]
+        tallies += [(key[1:], msgspec.msgpack.decode(value[BODY:], type=Tally)) for key, value in hours.items()]
     yield from recount.differences(summed(tallies))
 
 
@@ -175,14 +178,16 @@ def _each_row_once(world: World) -> Iterator[str]:
     """Every row of a campaign is released and counted; who is named twice is reached once."""
     if world.campaign is None:
         return
-    campaigns = [msgspec.msgpack.decode(record.value[8:], type=Campaign) for record in _records(world, changelog("campaigns"))]
+    campaigns = [msgspec.msgpack.decode(record.value[BODY:], type=Campaign) for record in _records(world, changelog("campaigns"))]
     rows = len(world.campaign.rows)
     if not campaigns or (campaigns[-1].state, campaigns[-1].released) != ("done" if rows else "ready", rows):
         yield f"of the {rows} rows of the campaign {campaigns[-1].released if campaigns else 0} are released: {campaigns[-1:]}"
     counts = []
     for name, log in world.broker.logs.items():
         kept = {record.key.decode(): record.value for record in log.records} if name[0] == changelog("journeys") else {}
-        counts += [msgspec.msgpack.decode(value[8:], type=Counts) for key, value in kept.items() if key.startswith(OF_CAMPAIGN) and value]
+        counts += [
+            msgspec.msgpack.decode(value[BODY:], type=Counts) for key, value in kept.items() if key.startswith(OF_CAMPAIGN) and value
+        ]
     taken, repeated = sum(count.taken for count in counts), sum(count.repeated for count in counts)
     # while a source fails, rows of one recipient wait as one item
     if taken != len(world.reached) or taken + repeated > rows or (taken + repeated < rows and not world.faults.source):

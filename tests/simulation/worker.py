@@ -22,7 +22,10 @@ from inm.streaming.app import COMMIT_INTERVAL, TICK, StreamingApp
 from inm.streaming.assignment import Assignments
 from inm.streaming.chunks import Chunk, now_ms
 from inm.streaming.consumer import DRAIN_LIMIT
+from inm.streaming.database import parts_of
 from inm.streaming.emitter import Emitter
+from inm.tables.rows import BODY
+from inm.tables.schedule import place
 from tests.simulation.broker import Broker, Reader
 from tests.simulation.code import Code
 from tests.simulation.consumer import MemoryConsumer
@@ -35,7 +38,7 @@ IDLE = 0.3
 
 
 def _runs(row: bytes) -> bool:
-    return msgspec.msgpack.decode(row[8:], type=Campaign).state == "running"
+    return msgspec.msgpack.decode(row[BODY:], type=Campaign).state == "running"
 
 
 class Queue:
@@ -134,11 +137,13 @@ class Worker:
     def next_due(self) -> float | None:
         """When (s) the first item that waits here is due; None if none is."""
         schedule = next(table for table in self.code.tables if table.name == "schedule")
-        keys = [key for held in schedule.partitions.values() for key, _ in islice(held.scan(), 1)]
+        dues = [place(key)[0] for held in schedule.partitions.values() for key, _ in islice(held.scan(), 1)]
+        tables = [held for table in self.code.tables for held in table.partitions.values()]
+        dues += [parts_of(mark)[0] for held in tables for mark in islice(held.database.marks(0), 1)]
         campaigns = next(table for table in self.code.tables if table.name == "campaigns")
         if any(_runs(row) for held in campaigns.partitions.values() for _, row in held.scan()):
             return self.broker.loop.now + TICK
-        return int.from_bytes(min(keys)[:8], "big") / 1000 - self.process.skew if keys else None
+        return min(dues) / 1000 - self.process.skew if dues else None
 
     # -- what the product asks its app ----------------------------------------------------------------
 

@@ -308,7 +308,7 @@ class World:
         """The rows of offers, as if they had always been there."""
         for row in OFFERS.values():
             key = row.key.encode()
-            value = (2**50).to_bytes(8) + msgspec.msgpack.encode(row)
+            value = (2**50).to_bytes(8) + bytes(8) + msgspec.msgpack.encode(row)
             self.broker.append(changelog("users"), partition_of(key, self.partitions), [(key, value, int(self.loop.now * 1000))])
 
     def _produce(self, sent: Sent) -> int:

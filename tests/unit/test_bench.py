@@ -24,7 +24,7 @@ from inm.demo.bench_meter import Count, Mark, cpu_of, mb_of
 from inm.demo.bench_trials import TRIALS, Return
 from inm.demo.smsc.pdus import Receipt, deliver_sm, submit_sm
 from inm.documents import load_catalogue
-from inm.streaming.tables import Database
+from inm.streaming.database import Database
 
 CONFIG = Path(__file__).parents[2] / "config"
 NOW = 1_795_334_400_000
@@ -152,13 +152,11 @@ def test_the_bare_pipe_writes_as_many_records_as_a_worker(parts: int) -> None:
         pipe.REQUESTS: 1,
         topics.notifications("urgent"): 1,
         topics.deliveries("sms", "urgent"): 1,
-        topics.SCHEDULE: 1,
         topics.RECEIPTS: 2 * parts,
         topics.OUTCOMES: 1 + parts,
         topics.EDR: 3,
         topics.changelog("journeys"): 2 + parts,
         topics.changelog("outbox"): parts,
-        topics.changelog("schedule"): 1,
     }
     assert count.final == {"delivered": 1}
 

@@ -8,7 +8,7 @@ from inm.core import completeness, journey
 from inm.core.campaigns import Counts
 from inm.core.completeness import BEGUN, GRACE, HOUR, IN_LANE, SUBMITTED, Recount, Tally, count, key, line, share, standing, summed
 from inm.core.edr import Edr, Times
-from inm.core.ledger import Effects, Journey
+from inm.core.ledger import Deadline, Effects, Journey
 from inm.core.records import Outcome, Receipt
 from inm.core.results import Answer, Result
 from tests.unit.test_journey import ID, NOTIFICATION, NOW, answer, send
@@ -23,25 +23,22 @@ def edr(notification: int, event: str, *, final: bool = False, correction: bool 
     return Edr(f"{notification}.{event}.{mark}", event, 0, str(notification), "acme", "otp", times, final=final, correction=correction)  # type: ignore[arg-type]
 
 
-def effects(*edrs: Edr, deadline: int | None = None) -> Effects:
-    found = Effects(edrs=list(edrs))
-    if deadline is not None:
-        found.deadlines.append(Outcome("d", "deadline", "0", "0.1.1", "acme/u", deadline, 1))
-    return found
+def effects(*edrs: Edr) -> Effects:
+    return Effects(edrs=list(edrs))
 
 
 # tallies
 
 
 def test_what_begins_ends_and_is_corrected_is_counted() -> None:
-    tally = count(Tally(), effects(edr(1, "accepted"), deadline=900), begins=True)
+    tally = count(Tally(), [Deadline(900, "deadline", 1)], effects(edr(1, "accepted")), begins=True)
     assert tally == Tally(1, {}, 0, 900)
-    tally = count(tally, effects(edr(1, "failed", final=True)), begins=False)
+    tally = count(tally, [], effects(edr(1, "failed", final=True)), begins=False)
     assert tally
     assert (tally.finals, tally.open) == ({"failed": 1}, 0)
-    tally = count(tally, effects(edr(1, "delivered", correction=True)), begins=False)
+    tally = count(tally, [], effects(edr(1, "delivered", correction=True)), begins=False)
     assert tally == Tally(1, {"failed": 1}, 1, 900)
-    assert count(tally, effects(edr(1, "submitted")), begins=False) is None
+    assert count(tally, [], effects(edr(1, "submitted")), begins=False) is None
 
 
 @given(

@@ -1,5 +1,7 @@
 """Laws and rules of the state machine of one notification."""
 
+from collections import deque
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from inm.core.edr import Edr
 from inm.core.grounds import Grounds
 from inm.core.ids import delivery_id
 from inm.core.journey import Effects, Journey, advance, asks_for, begin, is_early, postpone, resume, waits_for
+from inm.core.ledger import come
 from inm.core.records import Content, Delivery, Notification, Outcome, Receipt
 from inm.core.results import Answer, Result
 from inm.core.scenarios import Until
@@ -105,6 +108,11 @@ def stopped(step: int = 1, attempt: int = 1) -> Outcome:
     return answer(Result.NOT_ALLOWED, step=step, attempt=attempt, reason="stopped", receipts=False, mark="s")
 
 
+def come_due(journey: Journey, now: int = NOW + 60_000) -> tuple[Journey, Outcome]:
+    journey, [outcome] = come(journey, now)
+    return journey, outcome
+
+
 def deadline(step: int = 1) -> Outcome:
     delivery = delivery_id(ID, step, 1)
     return Outcome(
@@ -133,8 +141,11 @@ def test_it_begins_with_accepted_a_delivery_and_a_deadline() -> None:
     assert (edr.template, edr.version, edr.parts) == ("otp-sms", 4, 1)
     assert (edr.times.received, edr.times.decided) == (NOW - 5, NOW)
     assert effects.delivery == send().delivery
-    assert effects.deadline is not None
-    assert (effects.deadline.kind, effects.deadline.at, effects.deadline.step) == ("deadline", NOW + 60_000, 1)
+    assert journey.due == NOW + 60_000
+    waiting, outcome = come_due(journey)
+    assert outcome == deadline()
+    assert (waiting.due, waiting.deadlines) == (0, [])
+    assert come(journey, NOW + 59_999) == (journey, [])
     assert not journey.final
     assert journey.expires > NOW + 60_000
 
@@ -150,8 +161,9 @@ def test_a_refusal_is_accepted_and_the_end(reason: str, event: str) -> None:
 
 def silenced(journey: Journey) -> tuple[Journey, Outcome]:
     """It was submitted by a route whose receipts are waited for until NOW + 500."""
-    journey, _, [effects] = play(journey, msgspec.structs.replace(answer(Result.SENT, "p1"), silence_at=NOW + 500))
-    [silence] = effects.deadlines
+    journey, _, _ = play(journey, msgspec.structs.replace(answer(Result.SENT, "p1"), silence_at=NOW + 500))
+    assert journey.due == NOW + 500
+    journey, silence = come_due(journey, NOW + 500)
     assert (silence.kind, silence.at, silence.step) == ("silence", NOW + 500, 1)
     return journey, silence
 
@@ -401,7 +413,7 @@ def test_steps_that_begin_together_are_one_end() -> None:
     journey, effects = begin(NOTIFICATION, send(1, steps=3, beside=1), NOW)
     assert told(effects.edrs) == [("accepted", False), ("step", False)]
     assert [delivery.step for delivery in effects.deliveries] == [1, 2]
-    assert [one.step for one in effects.deadlines] == [1, 2]
+    assert [one.step for one in journey.deadlines] == [1, 2]
     waiting, edrs, all_effects = play(journey, answer(Result.PERMANENT, reason="provider-rejected"))
     assert told(edrs) == [("failed", False)]
     assert all_effects[-1].again is None, "the other one is on its way"
@@ -582,10 +594,15 @@ def decided(steps: int, until: Until, beside: int, refuse_from: int, hold: bool,
 def run(
     sequence: list[Outcome], *, steps: int, until: Until, beside: int = 0, refuse_from: int = 9, hold: bool = False
 ) -> tuple[Journey, list[Effects]]:
-    """All outcomes, steps decided as they are asked for, and at last the deadlines that always come; each checked for replay."""
+    """All outcomes, steps decided as they are asked for, and at last the deadlines that it has; each checked for replay."""
     journey, effects = begin(NOTIFICATION, decided(steps, until, beside, refuse_from, hold, 1), NOW)
     trail = [effects]
-    for outcome in [*sequence, None, *(deadline(step) for step in range(1, steps + 1))]:
+    coming: deque[Outcome | None] = deque([*sequence, None])
+    while coming or journey.due:
+        if not coming:
+            journey, found = come(journey, journey.due)
+            coming.extend(found)
+        outcome = coming.popleft()
         if outcome is None or is_early(journey, outcome):
             journey = opened(journey, trail, steps, until, beside, refuse_from)  # at the latest
             continue

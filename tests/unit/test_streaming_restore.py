@@ -12,8 +12,8 @@ from aiokafka.errors import KafkaConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inm.streaming.database import Database
 from inm.streaming.restore import LONGEST_AWAY, TOMBSTONES, outdated, restore
-from inm.streaming.tables import Database
 from tests.simulation.disk import Disks, Folder, MemoryDatabase
 
 TP = TopicPartition("t.changelog", 0)
@@ -136,7 +136,7 @@ class World:
 
     def put_back(self, _: bytes) -> None:
         self.owns = False
-        self.disks.folders.update((path, (dict(rows), offset, at)) for path, (rows, offset, at) in self.old.items())
+        self.disks.folders.update((path, folder.copy()) for path, folder in self.old.items())
         self.database = MemoryDatabase(self.disks, Path("w/t-0"))
 
     def wait(self, _: bytes) -> None:

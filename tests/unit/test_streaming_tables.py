@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inm.streaming.database import Database
 from inm.streaming.emitter import MAX_BATCH, Batch
 from inm.streaming.fatal import EXIT_DISK, EXIT_PRODUCE
-from inm.streaming.tables import Database, Table, TablePartition
+from inm.streaming.tables import Table, TablePartition
 from tests.simulation.disk import Disks
 
 
@@ -227,3 +228,79 @@ def test_a_table_keeps_databases_open_that_it_keeps(tmp_path: Path) -> None:
     assert table.partitions == {}
     assert table.database(tmp_path, 0) is kept
     assert table.database(tmp_path, 1) is not closed
+
+
+# what is due
+
+
+def _due(row: bytes) -> int:
+    return int(row or b"0")
+
+
+def marked(folder: Path | None = None) -> tuple[TablePartition, Changelog]:
+    """A table whose rows are the times at which they are due."""
+    changelog: Any = Changelog()
+    database: Any = Database(folder, _due) if folder else Disks().open(Path("w/t-0"), _due)
+    return TablePartition("t", 0, database, changelog, print), changelog
+
+
+async def write(partition: TablePartition, changelog: Changelog, rows: dict[bytes, bytes | None]) -> None:
+    partition.release(partition.stage(rows))
+    await changelog.acknowledge()
+
+
+async def test_rows_are_due_when_they_say_so_and_until_they_say_something_else(tmp_path: Path) -> None:
+    partition, changelog = marked(tmp_path / "t-0")
+    await write(partition, changelog, {b"a": b"30", b"b": b"10", b"c": b"0", b"d": b"20"})
+    assert partition.due(9, 5) == []
+    assert partition.due(20, 5) == [b"10", b"20"]
+    assert partition.due(20, 1) == [b"10"]
+    await write(partition, changelog, {b"b": b"0", b"d": None, b"a": b"15"})
+    assert partition.due(20, 5) == [b"15"]
+    assert partition.due(40, 5) == [b"15"]
+    assert [*partition.scan()] == [(b"a", b"15"), (b"b", b"0"), (b"c", b"0")], "marks are no rows"
+
+
+async def test_a_row_that_is_being_changed_is_due_when_that_is_stored(tmp_path: Path) -> None:
+    partition, changelog = marked(tmp_path / "t-0")
+    await write(partition, changelog, {b"a": b"10"})
+    writes = partition.stage({b"a": b"12"})
+    assert partition.due(20, 5) == []
+    partition.release(writes)
+    await changelog.acknowledge()
+    assert partition.due(20, 5) == [b"12"]
+
+
+async def test_what_was_due_is_so_for_the_next_worker_of_the_folder(tmp_path: Path) -> None:
+    partition, changelog = marked(tmp_path / "t-0")
+    await write(partition, changelog, {b"a": b"10"})
+    partition.stage({b"a": b"0"})  # and it dies
+    assert partition.due(20, 5) == []
+    partition.database.close()
+    assert marked(tmp_path / "t-0")[0].due(20, 5) == [b"10"]
+
+
+CHANGE = st.tuples(st.sampled_from(["put", "settle", "look"]), st.integers(0, 3), st.integers(0, 12))
+
+
+@settings(max_examples=200)
+@given(st.lists(CHANGE, max_size=40))
+def test_in_the_end_what_is_due_is_what_the_rows_say(changes: list[tuple[str, int, int]]) -> None:
+    async def run() -> None:
+        partition, changelog = marked()
+        rows: dict[bytes, bytes | None] = {}
+        for act, key, number in changes:
+            if act == "put":
+                row = None if number == 12 else b"%d" % number
+                rows[b"%d" % key] = row
+                partition.release(partition.stage({b"%d" % key: row}))
+            elif act == "settle":
+                await changelog.acknowledge()
+            else:
+                assert all(_due(row) <= number for row in partition.due(number, 1 + key))
+        await changelog.acknowledge()
+        dues = sorted(_due(row) for row in rows.values() if row and _due(row))
+        assert [_due(row) for row in partition.due(6, 9)] == [due for due in dues if due <= 6]
+        assert [_due(row) for row in partition.due(12, 9)] == dues
+
+    asyncio.run(run())
