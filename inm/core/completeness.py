@@ -81,6 +81,13 @@ def line(key: str, tally: Tally, now: int) -> Line:
     return Line(tenant, scenario, int(hour) * HOUR, tally.accepted, tally.finals, tally.open, tally.corrections, overdue)
 
 
+def counts(known: Journey | None, journey: Journey, effects: Effects) -> bool:
+    """Whether a change may make a difference to a tally; most that is reported does not."""
+    if known is None or known.deadlines != journey.deadlines:
+        return True
+    return any(edr.final or edr.correction for edr in effects.edrs)
+
+
 def count(tally: Tally, deadlines: Sequence[Deadline], effects: Effects, *, begins: bool) -> Tally | None:
     """The tally with what a record has caused to one notification, which ``begins`` with it or did before; None if that changes nothing."""
     finals = [edr.event for edr in effects.edrs if edr.final]

@@ -183,6 +183,7 @@ class FieldSet:
         self._defaults = {
             name: _converted(field, field.type, field.default, "")[0] for name, field in self.fields.items() if field.default is not None
         }
+        self._always = {name for name, field in self.fields.items() if field.required} | self._defaults.keys()
 
     def convert(self, values: Mapping[str, Any], pointer: str = "/fields") -> tuple[dict[str, Any], list[Fault]]:
         """The values as their types, defaults filled in, and what is wrong; what is wrong is left out.
@@ -197,8 +198,8 @@ class FieldSet:
             Fault(child(pointer, name), "no such field", shown(name), ", ".join(self.fields) or "none is declared")
             for name in islice((name for name in values if name not in self.fields), MOST)
         ]
-        for name, field in self.fields.items():
-            value = values.get(name)
+        for name in [name for name in self.fields if name in values or name in self._always]:  # of many that are declared, few are there
+            field, value = self.fields[name], values.get(name)
             if value is None or (value == "" and field.type != "string"):
                 if name in self._defaults:
                     found[name] = self._defaults[name]

@@ -1,5 +1,6 @@
 """A journey being changed: how its steps begin, wait and end."""
 
+from operator import attrgetter
 from typing import Any
 
 from msgspec import structs
@@ -21,6 +22,7 @@ AHEAD = 5_000
 """Milliseconds before a further attempt in which it may be under way already: it can be called back for certain only earlier."""
 
 _FROM_DELIVERY = ("id", "decided", *SHARED)
+_taken = attrgetter(*_FROM_DELIVERY)
 
 _ENDS: dict[str, Event] = {"expired": "expired", "user-data-unavailable": "expired", "window-closed": "expired"}
 _ENDS |= {"suppressed": "suppressed", "opted-out": "suppressed", "not-needed": "suppressed", "cancelled": "cancelled"}
@@ -63,7 +65,7 @@ class Progress(Telling):
 
     def _begin(self, send: Send, event: Event, decided: Decided | None) -> None:
         delivery = send.delivery
-        sent = Sent(**{name: getattr(delivery, name) for name in _FROM_DELIVERY}, until=send.until)
+        sent = Sent(**dict(zip(_FROM_DELIVERY, _taken(delivery), strict=True)), until=send.until)
         self.journey.deliveries.append(sent)
         self.emit(event, sent, decision=decided)
         self.effects.deliveries.append(delivery)

@@ -1,5 +1,6 @@
 """Telling: the story of a journey, for explain, and its EDRs, for the world."""
 
+from operator import attrgetter
 from typing import Any
 
 from inm.core.edr import Edr, Event, Times
@@ -8,6 +9,7 @@ from inm.core.states import RANK
 
 SHARED = ("channel", "route", "to", "sender", "template", "version", "language", "tone", "step", "attempt", "parts", "encoding")
 """What a delivery, the attempt in the ledger and its EDRs have in common."""
+_shared = attrgetter(*SHARED)
 
 
 class Telling:
@@ -56,8 +58,8 @@ class Telling:
             **((_of(sent) | more) if sent else more),
         )
         self.effects.edrs.append(edr)
-        words = (subject, "final" if final else "", edr.reason or "", edr.code or "", edr.text or "")
-        self.tell(event, " ".join(filter(None, words)))
+        words = ("final" if final else None, edr.reason, edr.code, edr.text)
+        self.tell(event, " ".join([subject, *filter(None, words)]) if any(words) else subject)
         if not journey.final or RANK[event] > RANK[journey.state]:
             journey.state = event
 
@@ -70,4 +72,4 @@ def _times(journey: Journey, sent: Sent | None) -> Times:
 
 def _of(sent: Sent) -> dict[str, Any]:
     """What an EDR takes from the attempt."""
-    return {name: getattr(sent, name) for name in SHARED} | {"provider_ids": list(sent.provider_ids)}
+    return dict(zip(SHARED, _shared(sent), strict=True), provider_ids=list(sent.provider_ids))

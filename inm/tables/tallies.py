@@ -33,11 +33,12 @@ class Tallies:
         self._latest: dict[tuple[int, str], tuple[bytes, Any]] = {}
         """What was written last, as it is stored and as it is used."""
 
-    def keep(self, out: Output, journey: Journey, effects: Effects, *, begins: bool) -> None:
-        """Count what a record has made of a journey, before the journey's row is written. Tests are not counted."""
-        if not journey.test:
+    def keep(self, out: Output, known: Journey | None, journey: Journey, effects: Effects) -> None:
+        """Count what a record has made of a journey, before the journey's row is written. ``known``: as it was. Tests are not counted."""
+        if not journey.test and completeness.counts(known, journey, effects):
             name = OF_HOUR + completeness.key(journey.tenant, journey.scenario, journey.received)
-            changed = completeness.count(self._known(out, self._hours, name) or Tally(), journey.deadlines, effects, begins=begins)
+            tally = self._known(out, self._hours, name) or Tally()
+            changed = completeness.count(tally, journey.deadlines, effects, begins=known is None)
             if changed is not None:
                 self._put(out, self._hours, name, changed, max(out.now, changed.due) + KEEP)
         if journey.campaign is not None:

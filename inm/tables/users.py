@@ -17,7 +17,8 @@ marks = Rows("users", Marks, users.table)
 
 def known(out: Output, key: str, book: Book) -> User | None:
     """The row of a key, fresh or not; None also if it was invalidated."""
-    return _valid(users.get(out, key), marks.get(out, book.tenant.name), book)
+    row = users.get(out, key)
+    return row and _valid(row, marks.get(out, book.tenant.name), book)
 
 
 def peek(partition: int, key: str, book: Book, now: int) -> User | None:
