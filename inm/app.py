@@ -93,7 +93,7 @@ class Inm(StreamingApp):
             folder=settings.data_dir / settings.worker_id,
             tables=TABLES,
             copartitioned=topics.COPARTITIONED,
-            prompt=topics.PROMPT,
+            lingers=topics.LINGERS,
             origin="inm.app",
             autodiscover=lambda: MODULES,
             web_host=settings.http.host,

@@ -31,6 +31,9 @@ RESTORED = Counter("inm_restored_records", "Records read from changelogs into ta
 RESTORE_SECONDS = Counter("inm_restore_seconds", "Seconds for which tables that were taken over were read.", registry=REGISTRY)
 
 STAGE_RECORDS = Counter("inm_stage_records", "Records that a stage has decided, dead letters among them.", ["stage"], registry=REGISTRY)
+STAGE_SECONDS = Counter(
+    "inm_stage_seconds", "Seconds for which a stage has decided and nothing else could run; not of dispatch.", ["stage"], registry=REGISTRY
+)
 DEAD_LETTERS = Counter("inm_dead_letters", "Records sent to inm.dead.", ["stage", "reason"], registry=REGISTRY)
 ATTEMPTS = Counter(
     "inm_attempts", "Answers of providers to attempts, by normalised result.", ["channel", "route", "result"], registry=REGISTRY

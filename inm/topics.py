@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from inm.core.ids import partition_of
 from inm.core.records import LANES, Lane
+from inm.streaming.emitter import LATER, PROMPT
 from inm.streaming.restore import TOMBSTONES
 
 USERS = "inm.users"
@@ -65,8 +66,13 @@ DELIVERIES = tuple(deliveries(channel, lane) for channel in CHANNELS for lane in
 COPARTITIONED = frozenset({CAMPAIGNS, AUDIENCES, *NOTIFICATIONS, USERS, RETRIES, SCHEDULE, RECEIPTS, OUTCOMES, *DELIVERIES})
 """Topics that are consumed together with the tables: partition n of all of them is on one worker."""
 
-PROMPT = frozenset({USERS, *(name for name in (*NOTIFICATIONS, *DELIVERIES) if not name.endswith(".bulk"))})
-"""Topics on the way to a recipient that waits: what is in them leaves soon, while all else gathers."""
+_ON_THE_WAY = (*NOTIFICATIONS, *DELIVERIES)
+LINGERS = {
+    **dict.fromkeys((name for name in _ON_THE_WAY if name.endswith(".bulk")), LATER),
+    **dict.fromkeys((USERS, *(name for name in _ON_THE_WAY if not name.endswith(".bulk"))), PROMPT),
+    **dict.fromkeys((EDR, LEDGER, *map(changelog, TABLES)), LATER),
+}
+"""Which topics are on the way to a recipient that waits, and which nobody waits for: how long a batch of theirs gathers."""
 
 
 @dataclass(frozen=True)

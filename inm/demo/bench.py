@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import secrets
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
@@ -20,6 +21,8 @@ from inm.documents import load_catalogue
 
 WARM_UP = 10.0
 """Seconds of a saturating load before those that count: queues find their length, and the JVM compiles."""
+TOLERANCE = 1 / 3
+"""By how much a ratio may be below a recorded one."""
 SETTLE = 3.0
 """Seconds of the paced load before those that count."""
 
@@ -35,17 +38,35 @@ SETTLE = 3.0
 @click.option(
     "--email", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="Share of e-mails; above 0 there is no bare pipe."
 )
+@click.option(
+    "--pace", type=click.FloatRange(1), help="Requests a second of the load whose latency is measured.  [default: half of what they took]"
+)
+@click.option(
+    "--recorded",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Exit code 1 if the ratio to the bare pipe is more than a third below that of this earlier result.",
+)
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Also write the result to this file.")
 @click.option(
     "--profile", type=click.Path(dir_okay=False, path_type=Path), help="Flame graph (SVG) of the first worker, by py-spy: slows it."
 )
-def command(file: Path | None, **options: Any) -> None:
+def command(file: Path | None, recorded: Path | None, **options: Any) -> None:
     """Measure what this machine carries: a real Kafka, an SMSC and workers, each a process of its own.
 
     Three loads: as many SMS as the workers take, half of that at a steady pace for the latency from request to provider, and as
     many as a bare pipe takes in their place, which moves the same records and PDUs without any of INM. JSON goes to stdout.
     """
-    conclude(_main(**options), _table, file)
+    report = conclude(_main(**options), _table, file)
+    if recorded and (fault := regression(report, json.loads(recorded.read_text(encoding="utf-8")))):
+        raise click.ClickException(fault)
+
+
+def regression(report: Mapping[str, Any], recorded: Mapping[str, Any]) -> str | None:
+    """What is wrong with a result beside an earlier one. Only ratios of one run each are compared: machines differ, and so do hours."""
+    least = recorded["ratio"] * (1 - TOLERANCE)
+    if report["ratio"] is not None and report["ratio"] >= least:
+        return None
+    return f"the ratio to the bare pipe is {report['ratio']}; recorded is {recorded['ratio']}, and at least {least:.3f} is expected"
 
 
 @dataclass(frozen=True)
@@ -66,6 +87,12 @@ class Sample:
         complete = max(1, self.count.complete)
         return {name: round((self.last.cpu[name] - used) * 1e6 / complete, 1) for name, used in self.first.cpu.items()}
 
+    def stage_us(self) -> dict[str, float]:
+        """Microseconds for which each stage decided, for one complete notification."""
+        complete = max(1, self.count.complete)
+        spent = {name: (now - self.first.stages.get(name, 0.0)) * 1e6 / complete for name, now in self.last.stages.items()}
+        return {name: round(us, 1) for name, us in sorted(spent.items(), key=lambda item: -item[1]) if us >= 0.05}
+
 
 @dataclass(frozen=True)
 class Result:
@@ -82,6 +109,7 @@ class Result:
         return {
             "notifications_per_s": round(full.per_s, 1),
             "cpu_us_per_notification": full.cpu_us(),
+            "stage_us_per_notification": full.stage_us(),
             "bare_pipe_per_s": round(pipe.per_s, 1) if pipe else None,
             "bare_pipe_cpu_us": pipe.cpu_us() if pipe else None,
             "ratio": round(full.per_s / pipe.per_s, 3) if pipe and pipe.per_s else None,
@@ -92,13 +120,13 @@ class Result:
         }
 
 
-async def _main(*, seconds: float, workers: int, users: int, email: float, profile: Path | None) -> dict[str, Any]:
+async def _main(*, seconds: float, workers: int, users: int, email: float, pace: float | None, profile: Path | None) -> dict[str, Any]:
     async with rigged(email=email > 0) as (rig, settings, meter):
         feed = Feed(rig.bootstrap, meter, Requests(secrets.token_hex(4), users, email))
         await feed.start()
         try:
             bench = Bench(rig, feed, meter, seconds, workers)
-            result = await bench.run(load_catalogue(settings).tenants, settings.partitions, bare=not email, profile=profile)
+            result = await bench.run(load_catalogue(settings).tenants, settings.partitions, bare=not email, pace=pace, profile=profile)
         finally:
             await feed.stop()
     return result.report() | {"workers": workers, "seconds": seconds, "users": users, "email": email}
@@ -114,7 +142,7 @@ class Bench:
     seconds: float
     workers: int
 
-    async def run(self, tenants: list[str], partitions: int, *, bare: bool, profile: Path | None) -> Result:
+    async def run(self, tenants: list[str], partitions: int, *, bare: bool, pace: float | None, profile: Path | None) -> Result:
         """All of them. ``RuntimeError`` if something does not start or stands still."""
         names = [f"worker-{number}" for number in range(1, self.workers + 1)]
         for name in names:
@@ -124,7 +152,7 @@ class Bench:
         processes = self.rig.processes(names)
         saturated = await self._saturated(processes, profile)
         sizes = {name: max(map(rss_mb, pids)) for name, pids in processes.items()}
-        paced = await self._paced(processes, saturated.per_s / 2)
+        paced = await self._paced(processes, pace or saturated.per_s / 2)
         for name in names:
             await self.rig.stop_worker(name)
         pipe = await self._pipe(tenants) if bare else None
@@ -158,9 +186,10 @@ class Bench:
     async def _marks(self, processes: Mapping[str, list[int]]) -> tuple[Mark, Mark]:
         """The begin and the end of what is measured."""
         talk.print(f"measuring for {self.seconds:g} s …")
-        first = await self.meter.mark(processes)
+        workers = [self.rig.url(name) for name in self.rig.workers if name.startswith("worker-")]
+        first = await self.meter.mark(processes, workers)
         await asyncio.sleep(self.seconds)
-        return first, await self.meter.mark(processes)
+        return first, await self.meter.mark(processes, workers)
 
     async def _sample(self, first: Mark, last: Mark) -> Sample:
         """Count when the load has passed through: counting would take its share of the machine."""
@@ -185,7 +214,12 @@ def _table(report: Mapping[str, Any]) -> Table:
     table.add_row("complete notifications", f"{report['notifications_per_s']:,.0f}/s")
     if report["ratio"] is not None:
         table.add_row("bare pipe", f"{report['bare_pipe_per_s']:,.0f}/s, ratio {report['ratio']:.2f}")
-    for title, key in (("CPU µs each", "cpu_us_per_notification"), ("of the bare pipe", "bare_pipe_cpu_us"), ("RSS MiB", "rss_mb")):
+    for title, key in (
+        ("CPU µs each", "cpu_us_per_notification"),
+        ("deciding, by stage", "stage_us_per_notification"),
+        ("of the bare pipe", "bare_pipe_cpu_us"),
+        ("RSS MiB", "rss_mb"),
+    ):
         table.add_row(title, ", ".join(f"{name} {value:,.0f}" for name, value in (report[key] or {}).items()))
     for lane, ranks in report["latency_ms"].items():
         table.add_row(f"ms to the provider, {lane}", ", ".join(f"{rank} {value}" for rank, value in ranks.items()))

@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
+from urllib.request import urlopen
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
 
 from inm import topics
 from inm.core.edr import Event, Times
@@ -24,6 +26,7 @@ STALL = 30.0
 PERIOD = 0.1
 """Seconds between two looks at how far the workers are."""
 PROC = Path("/proc")
+STAGE_SECONDS = "inm_stage_seconds_total"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -34,6 +37,8 @@ class Mark:
     at: float
     ends: Mapping[TopicPartition, int]
     cpu: Mapping[str, float]
+    stages: Mapping[str, float] = field(default_factory=dict)
+    """Seconds for which each stage has decided, all workers together."""
 
 
 class _Edr(msgspec.Struct):
@@ -108,10 +113,14 @@ class Meter:
                 raise RuntimeError(f"nothing has come on {topic} for {STALL:.0f} s")
             await asyncio.sleep(PERIOD)
 
-    async def mark(self, processes: Mapping[str, Iterable[int]]) -> Mark:
-        """The present moment, with the CPU time of groups of process ids."""
+    async def mark(self, processes: Mapping[str, Iterable[int]], workers: Iterable[str] = ()) -> Mark:
+        """The present moment, with the CPU time of groups of process ids, and what workers at these URLs say of their stages."""
+        stages: Counter[str] = Counter()
+        for url in workers:
+            found = await asyncio.to_thread(scrape, url)
+            stages.update({labels[0]: value for (name, labels), value in found.items() if name == STAGE_SECONDS})
         ends = await self.ends(topics.EDR)
-        return Mark(monotonic(), ends, {name: sum(map(cpu, pids)) for name, pids in processes.items()})
+        return Mark(monotonic(), ends, {name: sum(map(cpu, pids)) for name, pids in processes.items()}, stages)
 
     async def between(self, first: Mark, last: Mark) -> Count:
         """What the EDRs between two marks say."""
@@ -136,6 +145,13 @@ class Meter:
                 if records[-1].offset >= ends[tp] - 1:
                     open_.discard(tp)
         self._consumer.unsubscribe()
+
+
+def scrape(url: str) -> dict[tuple[str, tuple[str, ...]], float]:
+    """What a worker says of itself, by name and values of labels. ``OSError`` if it does not answer."""
+    with urlopen(f"{url}/metrics", timeout=5) as answer:  # noqa: S310 - always http://127.0.0.1
+        families = text_string_to_metric_families(answer.read().decode())
+        return {(sample.name, (*sample.labels.values(),)): sample.value for family in families for sample in family.samples}
 
 
 def cpu(pid: int) -> float:

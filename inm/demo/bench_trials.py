@@ -6,13 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from time import monotonic
 from typing import Any
-from urllib.request import urlopen
-
-from prometheus_client.parser import text_string_to_metric_families
 
 from inm.demo.bench_disk import Held, held
 from inm.demo.bench_fill import Fill
-from inm.demo.bench_meter import PERIOD, cpu, forget_peak, peak_mb, rss_mb
+from inm.demo.bench_meter import PERIOD, cpu, forget_peak, peak_mb, rss_mb, scrape
 from inm.demo.bench_rig import Rig
 
 REST = 2.0
@@ -121,15 +118,10 @@ class Trials:
     async def _metrics(self, worker: str = "worker-1") -> Mapping[str, float]:
         """What a worker says of itself, without labels; nothing while it does not answer."""
         try:
-            return await asyncio.to_thread(_scrape, f"{self._rig.url(worker)}/metrics")
+            found = await asyncio.to_thread(scrape, self._rig.url(worker))
         except (OSError, KeyError):
             return {}
-
-
-def _scrape(url: str) -> dict[str, float]:
-    with urlopen(url, timeout=5) as answer:  # noqa: S310 - always http://127.0.0.1
-        text = answer.read().decode()
-    return {sample.name: sample.value for family in text_string_to_metric_families(text) for sample in family.samples if not sample.labels}
+        return {name: value for (name, labels), value in found.items() if not labels}
 
 
 TRIALS: dict[str, Callable[[Trials], Awaitable[tuple[Return, Held]]]] = {

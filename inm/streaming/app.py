@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import faust
@@ -16,7 +17,7 @@ from inm.streaming import dead
 from inm.streaming.assignment import Assignments
 from inm.streaming.chunks import Chunk, now_ms
 from inm.streaming.consumer import Consumer
-from inm.streaming.emitter import MAX_BATCH, Emitter
+from inm.streaming.emitter import MAX_BATCH, Emitter, Linger
 from inm.streaming.restore import new_consumer
 from inm.streaming.stage import Output, Stage
 from inm.streaming.tables import Table
@@ -88,14 +89,14 @@ class StreamingApp(faust.App):
         folder: Path,
         tables: Sequence[Table],
         copartitioned: frozenset[str],
-        prompt: frozenset[str] = frozenset(),
+        lingers: Mapping[str, Linger] = MappingProxyType({}),
         **options: Any,
     ) -> None:
-        """``brokers`` and ``client`` as in :func:`kafka_options`; ``worker`` is the static member id; ``prompt`` are topics that somebody
-        waits for."""
+        """``brokers`` and ``client`` as in :func:`kafka_options`; ``worker`` is the static member id; ``lingers`` is how long
+        batches of a topic gather, where that is not as usual."""
         self.brokers = brokers
         self.client = client
-        self.emitter = Emitter(self._may_send, lambda: self.consumer_generation_id, prompt)
+        self.emitter = Emitter(self._may_send, lambda: self.consumer_generation_id, lingers)
         self.chunk_limits: dict[str, int] = {}
         self.ticks: list[tuple[Stage, Tick, Table | None]] = []
         self.openers: list[Stopper] = []
@@ -198,7 +199,7 @@ class StreamingApp(faust.App):
         for each in (channel, *cast(Any, self.topics)):  # streams read clones of their agent's channel
             if list(each.topics) == before:
                 each.topics = after
-        await cast(Consumer, self.consumer).thread.listen(topics)
+        await cast(Consumer, self.consumer).client.listen(topics)
 
     async def recall(self, partitions: set[int], since: int) -> None:
         """Learn what a dead owner of these partitions emitted since a time (ms), and forget the rest. For outputs that know their ids."""

@@ -129,12 +129,12 @@ class Assignments(TableManager):
 
         Without the mark of a clean leave, records up to the present end may have been begun, and what they caused may be out.
         """
-        thread = self.consumer.thread
-        found = await thread.committed(assigned)
-        begins = await thread.begins(assigned)
+        client = self.consumer.client
+        found = await client.committed(assigned)
+        begins = await client.begins(assigned)
         # what is no time was not committed by a worker but reset by an operator, who wants it processed again
         unclean = {tp for tp, at in found.items() if at.metadata.isdigit()}
-        suspect = await thread.ends(unclean) if unclean else {}
+        suspect = await client.ends(unclean) if unclean else {}
         since = min((int(found[tp].metadata) for tp in unclean), default=0)
         if unclean:
             log.warning("%d partitions were not left clean: reading what their owner emitted since %d", len(unclean), since)
@@ -144,9 +144,9 @@ class Assignments(TableManager):
             acks[tp].suspect_until, acks[tp].suspect_since = suspect[tp], int(found[tp].metadata)
         if acks:
             now = now_ms()
-            await thread.commit_with({tp: (queue.committed or 0, str(queue.begun_since(now))) for tp, queue in acks.items()})
+            await client.commit_with({tp: (queue.committed or 0, str(queue.begun_since(now))) for tp, queue in acks.items()})
         for tp, queue in acks.items():
-            thread.seek(tp, queue.committed or 0)
+            client.seek(tp, queue.committed or 0)
         self.consumer.begin(acks)
 
     async def _restore(self, databases: dict[tuple[Table, int], Database]) -> None:

@@ -11,7 +11,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from inm.streaming.chunks import AckQueue, Chunk, now_ms
-from inm.streaming.thread import ConsumerThread
+from inm.streaming.client import Client
 
 log = logging.getLogger("inm.consumer")
 
@@ -47,18 +47,18 @@ class Consumer(driver.Consumer):
         self.progressed_at = self.read_at = self._refreshed_at = self._replayed_at = monotonic()
         self._committing = asyncio.Lock()
 
-    def _new_consumer_thread(self) -> ConsumerThread:
-        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> Client:
+        return Client(self, loop=self.loop, beacon=self.beacon)
 
     @property
-    def thread(self) -> ConsumerThread:
-        return cast(ConsumerThread, self._thread)
+    def client(self) -> Client:
+        return cast(Client, self._thread)
 
     def begin(self, acks: dict[TP, AckQueue]) -> None:
         """A new assignment: where each partition stands."""
         self.acks = acks
-        self.thread.leased = self.app.consumer_generation_id
-        self.thread.renew_lease(monotonic())
+        self.client.leased = self.app.consumer_generation_id
+        self.client.renew_lease(monotonic())
         self.replaying = any(queue.suspect_since for queue in acks.values())
         self.progressed_at = self.read_at = self._refreshed_at = self._replayed_at = monotonic()
 
@@ -77,7 +77,7 @@ class Consumer(driver.Consumer):
             fetched = await self._getmany(wanted, FETCH_TIMEOUT)
             if fetched:
                 self.read_at = monotonic()
-                self.thread.brought(len(fetched))
+                self.client.brought(len(fetched))
             for tp, records in fetched.items():
                 if self._may_begin(tp, generation):
                     self._hand_over(TP(*tp), records, generation)
@@ -90,7 +90,7 @@ class Consumer(driver.Consumer):
         """Step over what is at the end of a partition and no record: marks of transactions, and what they took back."""
         for tp in silent:
             if self._may_begin(tp, generation):
-                self.acks[tp].skip(self.thread.reads_next(tp))
+                self.acks[tp].skip(self.client.reads_next(tp))
 
     def _may_begin(self, tp: TP, generation: int) -> bool:
         return self.flow_active and self.app.consumer_generation_id == generation and tp in self.acks
@@ -178,7 +178,7 @@ class Consumer(driver.Consumer):
         if not offsets:
             return False
         try:
-            await self.thread.commit_with(offsets)
+            await self.client.commit_with(offsets)
         except Exception as error:
             # a rebalance, or no broker: what is not committed is tried again or replayed, never lost
             log.warning("commit of %d partitions failed: %r", len(offsets), error)
@@ -202,7 +202,7 @@ class Consumer(driver.Consumer):
     @property
     def lease(self) -> bool:
         """Whether the partitions are certainly ours."""
-        return monotonic() < self.thread.lease_until
+        return monotonic() < self.client.lease_until
 
     async def wait_for_lease(self) -> None:
         """Return when the partitions are certainly ours, or the assignment is over."""
@@ -212,15 +212,15 @@ class Consumer(driver.Consumer):
     @property
     def lagging(self) -> int:
         """Partitions that have records which may be read and are not."""
-        return sum(map(self.thread.lags, self._wanted()))
+        return sum(map(self.client.lags, self._wanted()))
 
     def backlog(self) -> dict[TP, tuple[int, int | None]]:
         """By partition: how many records are there and not finished, and the time (ms) of the oldest of them, if it was fetched."""
         found = {}
         for tp, queue in self.acks.items():
             oldest = queue.oldest
-            reached = oldest.first if oldest else self.thread.reads_next(tp)
-            found[tp] = (max(0, self.thread.end(tp) - reached), int(oldest.records[0].timestamp) if oldest else None)
+            reached = oldest.first if oldest else self.client.reads_next(tp)
+            found[tp] = (max(0, self.client.end(tp) - reached), int(oldest.records[0].timestamp) if oldest else None)
         return found
 
     async def wait_empty(self) -> None:

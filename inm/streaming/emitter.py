@@ -6,8 +6,9 @@ of a partition is on its way the next one fills, so that under load batches grow
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -36,9 +37,10 @@ class Linger:
 
 PROMPT = Linger(0.005, 0.030, 0.001)
 """Of what somebody waits for."""
-GATHERED = Linger(0.005, 0.060, 0.004)
-"""Of all else: what has become of something, and rows. Not longer: what a provider has taken and no record tells of is in doubt if the
-worker dies."""
+SOON = Linger(0.005, 0.060, 0.004)
+"""Of what has become of something. Not longer: what a provider has taken and no record tells of is in doubt if the worker dies."""
+LATER = Linger(0.005, 0.150, 0.008)
+"""Of what nobody waits for, and what comes out the same if it is decided again."""
 MAX_BATCH = 512 * 1024
 MAX_RECORD = 900 * 1024
 """Bytes of a key and value together; the broker's default ``message.max.bytes`` is 1 MiB."""
@@ -115,13 +117,14 @@ class Emitter:
         self,
         may_send: Callable[[], bool] = lambda: True,
         epoch: Callable[[], int] = lambda: 0,
-        prompt: Container[str] = (),
-        linger: Linger = GATHERED,
+        lingers: Mapping[str, Linger] = MappingProxyType({}),
+        linger: Linger = SOON,
     ) -> None:
         """``may_send`` says whether anything may be sent now; ``epoch`` is the assignment's generation; ``linger`` is that of topics that
-        are not ``prompt``."""
-        self._prompt = prompt
-        self._departures = tuple(_Departure(each, each.least) for each in (linger, PROMPT))
+        are not among ``lingers``."""
+        self._lingers = lingers
+        self._linger = linger
+        self._departures = {each: _Departure(each, each.least) for each in {linger, *lingers.values()}}
         self._may_send = may_send
         self._epoch = epoch
         self._partitions: dict[tuple[str, int], _Partition] = {}
@@ -148,7 +151,9 @@ class Emitter:
         where = (topic, partition)
         lane = self._partitions.get(where)
         if lane is None:
-            lane = self._partitions[where] = _Partition(topic, partition, essential, self._departures[topic in self._prompt])
+            lane = self._partitions[where] = _Partition(
+                topic, partition, essential, self._departures[self._lingers.get(topic, self._linger)]
+            )
         batch, epoch = lane.open, self._epoch()
         # a batch is of one assignment: what is held back of an old one takes nothing of the new one with it
         if batch is None or batch.epoch != epoch or batch.builder.append(key=key, value=value, timestamp=None) is None:
@@ -262,8 +267,8 @@ class Emitter:
 
     async def flush(self) -> None:
         """Wait until everything emitted so far has been answered."""
-        while any(departure.lanes for departure in self._departures) or self._tasks:
-            for departure in self._departures:
+        while any(departure.lanes for departure in self._departures.values()) or self._tasks:
+            for departure in self._departures.values():
                 self._depart(departure)
             if self._tasks:
                 await asyncio.wait(self._tasks)

@@ -139,6 +139,7 @@ class Stage:
         """Whether a chunk may begin, whether its assignment has been followed by another one, and what waits until it certainly is ours."""
         self.name = name
         self._records = metrics.STAGE_RECORDS.labels(name)
+        self._seconds = metrics.STAGE_SECONDS.labels(name)
         self._emitter = emitter
         self._is_current = is_current
         self._is_over = is_over
@@ -151,17 +152,19 @@ class Stage:
             await self._lease()
             if self._begin(chunk):
                 out = Output(self._emitter, chunk.tp.partition, now_ms())
-                until = monotonic() + TURN
+                began = monotonic()
                 for record in chunk.records:
-                    if monotonic() > until:
+                    if (now := monotonic()) > began + TURN:
+                        self._seconds.inc(now - began)
                         await asyncio.sleep(0)
                         await self._lease()
+                        began = monotonic()
                         if self._is_over(chunk):
                             break  # the tables are another assignment's: the next owner replays
-                        until = monotonic() + TURN
                     decide(self.name, record, out, handler)
                 else:
                     self._spawn(self._finish(chunk, out))
+                self._seconds.inc(monotonic() - began)
 
     async def run_batches(self, stream: AsyncIterable[Chunk], handler: BatchHandler, turn: Turn | None = None) -> None:
         """For stages that wait for the outside: chunks are under way side by side, acks stay in order.

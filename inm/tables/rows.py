@@ -16,8 +16,8 @@ from inm.streaming.tables import Table
 
 T = TypeVar("T")
 
-SWEEP = 200
-"""Rows that one tick looks at, at most."""
+SWEEP, SWEEP_ON = 200, 2000
+"""Rows that one tick looks at, at most; and at most while a fifth of them or more have ended: a table that fills fast empties fast."""
 
 _TIMES = struct.Struct(">QQ")
 BODY = _TIMES.size
@@ -81,11 +81,12 @@ class Rows(Generic[T]):
 
     def sweep(self, out: Output) -> None:
         """Delete rows past their end; each call goes on where the last one stopped."""
-        cursor = b""
+        cursor, ended = b"", 0
         for seen, (key, stored) in enumerate(self.table[out.partition].scan(self._cursors.get(out.partition, b""))):
-            if seen == SWEEP:
+            if seen >= (SWEEP_ON if ended * 5 >= seen else SWEEP):
                 cursor = key
                 break
             if _TIMES.unpack_from(stored)[0] < out.now:
                 out.put(self.table, key, None)
+                ended += 1
         self._cursors[out.partition] = cursor

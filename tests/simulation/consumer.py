@@ -9,8 +9,8 @@ from faust.types import TP
 
 from inm.streaming.consumer import Consumer
 from tests.simulation.broker import Broker
+from tests.simulation.client import MemoryClient
 from tests.simulation.loop import wake
-from tests.simulation.thread import Thread
 
 if TYPE_CHECKING:
     from tests.simulation.worker import Worker
@@ -23,7 +23,7 @@ class MemoryConsumer(Consumer):
         with patch.object(driver.Consumer, "__init__", lambda _self: None):  # that would be Faust's service
             super().__init__()
         self.__dict__["app"] = worker
-        self._thread = cast(Any, Thread(worker))
+        self._thread = cast(Any, MemoryClient(worker))
         self._worker = worker
         self.held: set[TP] = set()
         self.active: set[TP] = set()

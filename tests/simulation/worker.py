@@ -101,7 +101,7 @@ class Worker:
 
     def _build(self) -> None:
         app = self.code.app
-        emitter = Emitter(lambda: StreamingApp._may_send(cast(Any, self)), lambda: self.consumer_generation_id, topics.PROMPT)
+        emitter = Emitter(lambda: StreamingApp._may_send(cast(Any, self)), lambda: self.consumer_generation_id, topics.LINGERS)
         self.emitter = emitter
         self.code.reset(self)
         app.emitter, app.partitions, app.routes = emitter, self.partitions, self.routes

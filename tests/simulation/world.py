@@ -19,6 +19,7 @@ from inm.streaming import stage
 from inm.streaming.watchdog import STOP_LIMIT
 from inm.topics import CAMPAIGNS, DELIVERIES, EDR, NOTIFICATIONS, OUTCOMES, changelog, requests
 from tests.simulation.broker import Broker
+from tests.simulation.client import SESSION
 from tests.simulation.code import codes
 from tests.simulation.disk import Disks, Folder
 from tests.simulation.faults import Faults
@@ -27,7 +28,6 @@ from tests.simulation.loop import PROCESS, START, Gone, Process, VirtualLoop
 from tests.simulation.outreach import NAME, Campaign
 from tests.simulation.provider import Providers, Route
 from tests.simulation.source import Crm
-from tests.simulation.thread import SESSION
 from tests.simulation.traffic import OFFERS, Sent, plans, traffic
 from tests.simulation.worker import Worker
 

@@ -18,7 +18,7 @@ from inm.core.users import User
 from inm.demo import bench_disk as disk
 from inm.demo import bench_fill as fill
 from inm.demo import bench_pipe as pipe
-from inm.demo.bench import Result, Sample
+from inm.demo.bench import Result, Sample, regression
 from inm.demo.bench_feed import Requests
 from inm.demo.bench_meter import Count, Mark, cpu_of, mb_of
 from inm.demo.bench_trials import TRIALS, Return
@@ -119,6 +119,17 @@ def test_a_report_relates_the_rate_to_the_bare_pipe() -> None:
     assert report["latency_at_per_s"] == 200.0
     assert report["rss_mb"] == {"worker": 100}
     assert report["final"] == {"delivered": 1400}
+
+
+def test_a_ratio_may_be_a_third_below_the_recorded_one() -> None:
+    assert regression({"ratio": 0.2}, {"ratio": 0.3}) is None
+    assert "0.199" in (regression({"ratio": 0.199}, {"ratio": 0.3}) or "")
+    assert regression({"ratio": None}, {"ratio": 0.3}) is not None
+
+
+def test_a_report_tells_what_each_stage_took() -> None:
+    first, last = Mark(0.0, {}, {}, {"intake": 1.0}), Mark(2.0, {}, {}, {"intake": 1.5, "evaluate": 2.0, "users": 0.0})
+    assert Sample(first, last, Count(Counter(delivered=10_000))).stage_us() == {"evaluate": 200.0, "intake": 50.0}
 
 
 def test_a_report_without_bare_pipe_has_no_ratio() -> None:

@@ -1,6 +1,7 @@
-"""aiokafka's consumer in its thread: what Faust does not pass on of it."""
+"""aiokafka's consumer on the worker's own event loop, and what Faust does not pass on of it."""
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any, cast
 
@@ -9,11 +10,12 @@ from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode.utils.futures import maybe_async
 
-FETCH_MAX_WAIT = (10, 40)
+FETCH_MAX_WAIT = (5, 40)
 """Milliseconds the broker may keep a fetch for more data, at least and at most; Faust has 1 500. aiokafka has one fetch under way to a
 broker: a partition whose records were just taken is not in it, and waits until it ends."""
-PER_PARTITION = 2
+PER_PARTITION = 1
 """Milliseconds of that for each partition of which the last one brought something: what comes for one is handled at once, and what comes
 for many in larger chunks, which cost less."""
 FETCH_MIN_BYTES = 64 * 1024
@@ -28,14 +30,41 @@ LEASE_MARGIN = 2.0
 """Seconds before the end of the session from which a member acts as if it had lost its partitions."""
 
 
-class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """aiokafka's consumer in its thread, with what Faust does not pass on: commit metadata, ends, and the lease."""
+class Client(driver.AIOKafkaConsumerThread):
+    """aiokafka's consumer, with what Faust does not pass on: commit metadata, ends, and the lease.
+
+    Faust gives it a thread and an event loop of its own. Python runs one thread at a time: each of the thread's turns waited for a busy
+    stage to give way, three of them a fetch, and a hop took some milliseconds longer. Here it is one more task of the loop. Its
+    heartbeats then stop when the loop does, and so they should.
+    """
 
     lease_until = 0.0
     """Until when (monotonic clock) the broker certainly counts this member in: later it may have been replaced without knowing it."""
     _wait = FETCH_MAX_WAIT[0]
     leased = -1
     """The generation of the assignment that the lease is for: heartbeats of a later one say nothing about it."""
+
+    def __init__(self, consumer: Any, *, loop: asyncio.AbstractEventLoop, beacon: Any) -> None:
+        super().__init__(consumer, loop=loop, thread_loop=loop, beacon=beacon)
+
+    async def start(self) -> None:
+        """As any service, without a thread."""
+        self._thread_started.set()
+        await self._default_start()
+
+    async def stop(self) -> None:
+        """What Faust's thread does at its end."""
+        if self._started.is_set() and not self._stopped.is_set():
+            self._stopped.set()
+            await self.on_thread_stop()
+            await self._default_stop_children()
+            await self._default_stop_futures()
+            await self._default_stop_exit_stacks()
+            self._shutdown.set()
+
+    async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Here, where else."""
+        return await maybe_async(fun(*args, **kwargs))
 
     async def on_start(self) -> None:
         """As Faust, but read nothing that a producer's transaction took back, wait for company as long as it pays, and note every
@@ -76,7 +105,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def brought(self, partitions: int) -> None:
         """The last fetch had records of so many: how long the next one waits follows from it."""
         least, most = FETCH_MAX_WAIT
-        self._wait = min(max(least, PER_PARTITION * partitions), most)
+        self._wait = round(min(max(least, PER_PARTITION * partitions), most))
 
     def renew_lease(self, since: float) -> None:
         """The broker has answered to what was asked at ``since``."""

@@ -1,4 +1,4 @@
-"""What ``ConsumerThread`` adds to aiokafka, by calls on the broker in memory."""
+"""What ``Client`` adds to aiokafka, by calls on the broker in memory."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
-from inm.streaming.thread import LEASE_MARGIN, ConsumerThread
+from inm.streaming.client import LEASE_MARGIN, Client
 
 if TYPE_CHECKING:
     from tests.simulation.worker import Worker
@@ -16,10 +16,10 @@ SESSION = 4.0
 """Seconds until a silent worker is out of the group."""
 
 
-class Thread(ConsumerThread):
-    """What ``ConsumerThread`` asks of the broker: commits with metadata, offsets, heartbeats."""
+class MemoryClient(Client):
+    """What ``Client`` asks of the broker: commits with metadata, offsets, heartbeats."""
 
-    def __init__(self, worker: "Worker") -> None:  # without super(): that would be aiokafka's thread
+    def __init__(self, worker: "Worker") -> None:  # without super(): that would be aiokafka's
         self._worker = worker
         self._broker = worker.broker
 

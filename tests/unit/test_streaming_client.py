@@ -1,4 +1,4 @@
-"""The consumer's thread: only heartbeats of the assignment at hand renew the lease, and a fetch waits as long as it pays."""
+"""The worker's Kafka client: only heartbeats of the assignment at hand renew the lease, and a fetch waits as long as it pays."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from faust.transport.drivers import aiokafka as driver
 
-from inm.streaming.thread import FETCH_MAX_WAIT, FETCH_MIN_BYTES, IDLE_WAIT, LEASE_MARGIN, PER_PARTITION, ConsumerThread
+from inm.streaming.client import FETCH_MAX_WAIT, FETCH_MIN_BYTES, IDLE_WAIT, LEASE_MARGIN, PER_PARTITION, Client
 
 SESSION = 10.0
 
@@ -26,8 +26,8 @@ class Fetcher:
         return self._fetch_max_wait_ms, self._fetch_min_bytes
 
 
-class Thread(ConsumerThread):
-    """Without aiokafka and without a thread."""
+class Bare(Client):
+    """Without aiokafka."""
 
     def __init__(self) -> None:
         self.alive = True
@@ -43,13 +43,13 @@ class Thread(ConsumerThread):
 
 
 @pytest.fixture
-async def thread(monkeypatch: pytest.MonkeyPatch) -> Thread:
+async def client(monkeypatch: pytest.MonkeyPatch) -> Bare:
     async def nothing(_: Any) -> None:
         return
 
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "on_start", nothing)
-    monkeypatch.setattr("inm.streaming.thread.monotonic", lambda: 100.0)
-    made = Thread()
+    monkeypatch.setattr("inm.streaming.client.monotonic", lambda: 100.0)
+    made = Bare()
     await made.on_start()
     made.leased = 4
     return made
@@ -58,14 +58,14 @@ async def thread(monkeypatch: pytest.MonkeyPatch) -> Thread:
 @pytest.mark.parametrize(
     ("alive", "generation", "renewed"), [(True, 4, True), (False, 4, False), (True, 5, False)], ids=["ours", "not answered", "of the next"]
 )
-async def test_a_heartbeat_renews_the_lease_of_its_own_generation(thread: Thread, alive: bool, generation: int, renewed: bool) -> None:
-    thread.alive, thread.coordinator.generation = alive, generation
-    assert await thread.coordinator._do_heartbeat() is alive
-    assert thread.lease_until == (100.0 + SESSION - LEASE_MARGIN if renewed else 0.0)
+async def test_a_heartbeat_renews_the_lease_of_its_own_generation(client: Bare, alive: bool, generation: int, renewed: bool) -> None:
+    client.alive, client.coordinator.generation = alive, generation
+    assert await client.coordinator._do_heartbeat() is alive
+    assert client.lease_until == (100.0 + SESSION - LEASE_MARGIN if renewed else 0.0)
 
 
-async def test_a_fetch_waits_long_only_where_the_last_one_brought_nothing_and_it_names_every_partition(thread: Thread) -> None:
-    fetcher: Any = thread.consumer_._fetcher
+async def test_a_fetch_waits_long_only_where_the_last_one_brought_nothing_and_it_names_every_partition(client: Bare) -> None:
+    fetcher: Any = client.consumer_._fetcher
 
     async def after(full: bool) -> tuple[int, int]:
         fetcher.full = full
@@ -78,5 +78,5 @@ async def test_a_fetch_waits_long_only_where_the_last_one_brought_nothing_and_it
     fetcher._records = {"a partition that is left out": object()}
     assert await after(full=False) == busy
     for brought, wait in ((1, FETCH_MAX_WAIT[0]), (15, 15 * PER_PARTITION), (500, FETCH_MAX_WAIT[1])):
-        thread.brought(brought)
+        client.brought(brought)
         assert await after(full=True) == (wait, FETCH_MIN_BYTES)
