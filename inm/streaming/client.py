@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from time import monotonic
+from time import monotonic, process_time
 from typing import Any, cast
 
 from aiokafka import TopicPartition
@@ -15,9 +15,11 @@ from mode.utils.futures import maybe_async
 FETCH_MAX_WAIT = (5, 40)
 """Milliseconds the broker may keep a fetch for more data, at least and at most; Faust has 1 500. aiokafka has one fetch under way to a
 broker: a partition whose records were just taken is not in it, and waits until it ends."""
-PER_PARTITION = 1
-"""Milliseconds of that for each partition of which the last one brought something: what comes for one is handled at once, and what comes
-for many in larger chunks, which cost less."""
+PER_PARTITION = 2
+"""Milliseconds of that for each partition of which the last one brought something, in a process that is busy all the time, and as much less
+as it is less busy: a fetch costs as much as dozens of records, so who has time fetches often, and who has none in large pieces."""
+BUSY_OVER = 0.5
+"""Seconds over which it is measured how busy the process is."""
 FETCH_MIN_BYTES = 64 * 1024
 """Bytes for which a fetch does not wait. A fetch names every partition, so one a record costs broker and worker more than the record."""
 IDLE_WAIT = 250
@@ -41,6 +43,9 @@ class Client(driver.AIOKafkaConsumerThread):
     lease_until = 0.0
     """Until when (monotonic clock) the broker certainly counts this member in: later it may have been replaced without knowing it."""
     _wait = FETCH_MAX_WAIT[0]
+    _busy = 0.0
+    _measured = 0.0, 0.0
+    """When, and after how much CPU time."""
     leased = -1
     """The generation of the assignment that the lease is for: heartbeats of a later one say nothing about it."""
 
@@ -105,7 +110,11 @@ class Client(driver.AIOKafkaConsumerThread):
     def brought(self, partitions: int) -> None:
         """The last fetch had records of so many: how long the next one waits follows from it."""
         least, most = FETCH_MAX_WAIT
-        self._wait = round(min(max(least, PER_PARTITION * partitions), most))
+        now, spent = monotonic(), process_time()
+        if now - self._measured[0] >= BUSY_OVER:
+            self._busy = (spent - self._measured[1]) / (now - self._measured[0])
+            self._measured = now, spent
+        self._wait = round(min(max(least, PER_PARTITION * self._busy * partitions), most))
 
     def renew_lease(self, since: float) -> None:
         """The broker has answered to what was asked at ``since``."""

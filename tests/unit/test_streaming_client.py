@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from faust.transport.drivers import aiokafka as driver
 
-from inm.streaming.client import FETCH_MAX_WAIT, FETCH_MIN_BYTES, IDLE_WAIT, LEASE_MARGIN, PER_PARTITION, Client
+from inm.streaming.client import FETCH_MAX_WAIT, FETCH_MIN_BYTES, IDLE_WAIT, LEASE_MARGIN, Client
 
 SESSION = 10.0
 
@@ -77,6 +77,21 @@ async def test_a_fetch_waits_long_only_where_the_last_one_brought_nothing_and_it
     assert [await after(full=False), await after(full=True), await after(full=False)] == [idle, busy, idle]
     fetcher._records = {"a partition that is left out": object()}
     assert await after(full=False) == busy
-    for brought, wait in ((1, FETCH_MAX_WAIT[0]), (15, 15 * PER_PARTITION), (500, FETCH_MAX_WAIT[1])):
-        client.brought(brought)
-        assert await after(full=True) == (wait, FETCH_MIN_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("busy", "brought", "wait"), [(1.0, 1, 5), (1.0, 15, 30), (0.5, 15, 15), (0.1, 15, 5), (1.0, 500, 40), (0.5, 500, 40)]
+)
+async def test_a_fetch_waits_by_what_the_last_one_brought_and_how_busy_the_process_is(
+    client: Bare, monkeypatch: pytest.MonkeyPatch, busy: float, brought: int, wait: int
+) -> None:
+    clock = {"monotonic": 200.0, "process_time": 50.0}
+    for name in clock:
+        monkeypatch.setattr(f"inm.streaming.client.{name}", lambda name=name: clock[name])
+    client.brought(brought)
+    clock["monotonic"] += 1.0
+    clock["process_time"] += busy
+    client.brought(brought)
+    fetcher: Any = client.consumer_._fetcher
+    await fetcher._proc_fetch_request(None, 1, None)
+    assert fetcher._get_actions_per_node(None) == (wait, FETCH_MIN_BYTES)
