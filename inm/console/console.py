@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from inm import topics
-from inm.console import static
+from inm.console import pages, static
 from inm.console.accounts import Accounts
 from inm.console.audit import Audit
 from inm.console.campaigns import Campaigns
@@ -84,7 +84,15 @@ class Console:
         inner.on_shutdown.append(self.overview.close)
         web_app.router.add_get(PREFIX, _to_the_front)
         web_app.add_subapp(PREFIX, inner)
-        self.app.openers += [self.ended.open, self.overview.sampler.open]
+        self.app.openers += [self.ended.open, self.overview.sampler.open, self._prepare]
+
+    async def _prepare(self) -> None:
+        self.app.add_future(self._when_ready())
+
+    async def _when_ready(self) -> None:
+        """What may wait until the worker has its partitions: taking them over comes first."""
+        await self.app.assignments.ready.wait()
+        await pages.compile_ahead()
 
     # -- entering -----------------------------------------------------------------------------------
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from babel import Locale
 from babel.messages.pofile import read_po
+from jinja2 import Environment
 
+from inm.console import pages
 from inm.console.texts import CATALOGUES, FOLDER, LANGUAGES, wanted
 from inm.console.texts.__main__ import extracted
 from inm.console.words import BADGES, DEEDS, MEANING
@@ -101,3 +103,18 @@ def test_states_rights_and_deeds_have_their_words() -> None:
 )  # fmt: skip
 def test_a_browser_gets_what_it_asks_for_first(header: str, language: str) -> None:
     assert wanted(header) == language
+
+
+async def test_pages_are_compiled_ahead_once_for_all_languages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "BREATH", 0)
+    await pages.compile_ahead()
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("compiled again")
+
+    monkeypatch.setattr(Environment, "compile", never)
+    for language in LANGUAGES:
+        fresh = pages._environment(language)
+        for name in fresh.list_templates(extensions=["html"]):
+            assert fresh.get_template(name).environment is fresh
+            pages.ENVIRONMENTS[language].get_template(name)
