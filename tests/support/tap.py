@@ -27,11 +27,16 @@ async def until(true: Callable[[], bool], seconds: float = 60.0, what: Callable[
         raise AssertionError(what()) from None
 
 
-async def until_async(true: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
+async def until_async(
+    true: Callable[[], Awaitable[bool]], seconds: float = 60.0, what: Callable[[], object] = lambda: "it did not come true"
+) -> None:
     """As :func:`until`, for a condition that has to be asked for."""
-    async with asyncio.timeout(seconds):
-        while not await true():  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.1)
+    try:
+        async with asyncio.timeout(seconds):
+            while not await true():  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise AssertionError(what()) from None
 
 
 class Tap:
