@@ -54,6 +54,8 @@ def find(value: Any, kind: Any, pointer: str = "") -> list[Fault]:
         place = pointer + pointer_of(path.rstrip("`"))
         if isinstance(value, dict | list):
             return [Fault(place, message)]
+        if "matching regex" in message:  # what is allowed says it, and in words if the type has them
+            message = "is not of the allowed form"
         return [Fault(place, message, shown(value), describe(kind))]
     return []
 
@@ -150,7 +152,7 @@ _LIMITS = {
 
 def _describe(info: inspect.Type) -> str:
     if isinstance(info, inspect.Metadata):
-        return _describe(info.type)
+        return (info.extra_json_schema or {}).get("description") or _describe(info.type)
     if isinstance(info, inspect.UnionType):
         return " or ".join(_describe(member) for member in info.types)
     if isinstance(info, inspect.LiteralType):

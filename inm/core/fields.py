@@ -12,7 +12,10 @@ from msgspec import Meta, Struct
 from inm.core.faults import MOST, Fault, child, shown
 from inm.core.records import Email, Name, Phone
 
-FieldName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,49}$(?!\n)")]
+FieldName = Annotated[
+    str,
+    Meta(pattern=r"^[a-z][a-z0-9_]{0,49}$(?!\n)", description="the name of a field: small letters, digits and underscores, a letter first"),
+]
 FieldType = Literal["string", "integer", "decimal", "boolean", "date", "date-time", "enum", "phone", "email", "list", "object"]
 
 

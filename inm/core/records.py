@@ -17,14 +17,34 @@ Lane = Literal["urgent", "normal", "bulk"]
 LANES: tuple[Lane, ...] = ("urgent", "normal", "bulk")
 
 # Every pattern ends in (?!\n): for Python, but not for JSON Schema, a $ also matches before a line break at the end.
-Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$(?!\n)")]
-Identity = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)")]
-Phone = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$(?!\n)")]
-"""E.164 with the plus."""
-Email = Annotated[str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$(?!\n)")]
-Language = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$(?!\n)")]
-"""BCP 47."""
-Tone = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,29}$(?!\n)")]
+Name = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$(?!\n)",
+        description="a name: at most 100 letters, digits, dots, hyphens and underscores, the first a letter or digit",
+    ),
+]
+Identity = Annotated[
+    str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)", description="1 to 200 characters, none of them a control")
+]
+Phone = Annotated[
+    str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$(?!\n)", description="a number with the code of its country, as +393331234567 (E.164)")
+]
+Email = Annotated[
+    str,
+    Meta(
+        min_length=3,
+        max_length=254,
+        pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$(?!\n)",
+        description="an e-mail address, as name@example.org",
+    ),
+]
+Language = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$(?!\n)", description="a language, as it or pt-BR (BCP 47)")]
+Tone = Annotated[
+    str, Meta(pattern=r"^[a-z][a-z0-9-]{0,29}$(?!\n)", description="a tone: at most 30 small letters, digits and hyphens, a letter first")
+]
 """Tone of voice: ``young``, ``senior``, …"""
 
 

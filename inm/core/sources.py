@@ -15,7 +15,7 @@ from inm.core.ids import OFFER
 from inm.core.records import ChannelName, Language, Name, Tone
 from inm.core.users import Member, User
 
-Variable = Annotated[str, Meta(pattern=r"^[A-Z][A-Z0-9_]*$(?!\n)")]
+Variable = Annotated[str, Meta(pattern=r"^[A-Z][A-Z0-9_]*$(?!\n)", description="a variable of the environment, as CRM_PASSWORD")]
 """The name of an environment variable that holds a secret."""
 Kind = Literal["users", "offers"]
 Row = Any

@@ -15,7 +15,7 @@ _LAST = {"name": "last", "in": "query", "schema": {"type": "boolean"}, "descript
 _ACTION = {"name": "action", "in": "path", "required": True, "schema": {"enum": list(get_args(Action))}, "example": "start"}
 _WANTED = {"name": "summer", "scenario": "data-used-up", "pace": 200}
 _REPORT: dict[str, Any] = {"rows": 2, "faulty": 1, "sampled": 2, "parts": 2, "cost": 0.1}
-_REPORT |= {"faults": [{"line": 4, "column": "phone", "message": "Expected `str` matching regex", "found": "'0039'"}]}
+_REPORT |= {"faults": [{"line": 4, "column": "phone", "message": "is not of the allowed form", "found": "'0039'"}]}
 _PROGRESS = {
     "name": "summer",
     "tenant": "acme",

@@ -12,9 +12,9 @@ from inm.core.faults import find
 from inm.core.records import ChannelName
 from inm.core.routing import Ported
 
-Secret = Annotated[str, Meta(pattern=r"^[A-Z][A-Z0-9_]*$(?!\n)")]
+Secret = Annotated[str, Meta(pattern=r"^[A-Z][A-Z0-9_]*$(?!\n)", description="a variable of the environment, as SMSC_PASSWORD")]
 """The name of an environment variable that holds a secret."""
-Prefix = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{0,14}$(?!\n)")]
+Prefix = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{0,14}$(?!\n)", description="the first digits of numbers, as +39333")]
 
 
 class Traffic(Struct, frozen=True):

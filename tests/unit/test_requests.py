@@ -78,6 +78,13 @@ def test_a_fault_says_what_was_found_and_what_is_allowed() -> None:
     assert (fault.found, fault.allowed) == ("'fast'", "bulk, normal, urgent or null")
 
 
+def test_a_fault_of_form_says_in_words_what_is_allowed() -> None:
+    (fault,) = find({"phone": "0039"}, Recipient)
+    assert str(fault) == (
+        "/phone: is not of the allowed form, found '0039', allowed: a number with the code of its country, as +393331234567 (E.164) or null"
+    )
+
+
 @pytest.mark.parametrize(
     "value",
     [
