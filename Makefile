@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Programs start over and over here, and are compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 READY := .venv/.ready
 
 help: ## List these targets

@@ -17,7 +17,6 @@ from inm.cli import desk
 from inm.cli.audience import Audience, recognised
 from inm.cli.board import Board
 from inm.cli.letterbox import progress as bar
-from inm.cli.spool import spool
 from inm.core.audience import Report
 from inm.core.campaigns import ENDED, Act, Action, Campaign, Create
 from inm.core.headway import Forecast, forecast, progress
@@ -209,6 +208,8 @@ def _checked(
     with NamedTemporaryFile(suffix=".jsonl") as temporary:
         if query is not None:
             path = Path(temporary.name)
+            from inm.cli.spool import spool  # SQLAlchemy takes a third of a second to import
+
             asyncio.run(spool(catalogue.book(tenant), query, path))
             form = "jsonl"
         else:

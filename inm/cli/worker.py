@@ -40,6 +40,7 @@ def command(worker_id: str | None, http_port: int | None, create_topics: bool, l
         os.environ["INM_WORKER_ID"] = worker_id
     if http_port is not None:
         os.environ["INM_HTTP_PORT"] = str(http_port)
+    gc.disable()  # what is imported stays
     from inm.app import app
     from inm.streaming.app import check_versions
 
@@ -48,9 +49,9 @@ def command(worker_id: str | None, http_port: int | None, create_topics: bool, l
     asyncio.run(app.prepare(create_topics))
     worker = _worker(app, log_level)
     # What is loaded stays: collecting it again and again was a sixth of a busy worker's time. Reference counts free the rest.
-    gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
+    gc.enable()
     sys.exit(worker.execute_from_commandline())
 
 

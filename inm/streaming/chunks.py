@@ -4,10 +4,12 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import time_ns
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from aiokafka.structs import ConsumerRecord
-from faust.types import TP
+
+if TYPE_CHECKING:  # commands need the clock of this module, and not the half second that importing Faust takes
+    from faust.types import TP
 
 Record: TypeAlias = ConsumerRecord
 
@@ -21,7 +23,7 @@ def now_ms() -> int:
 class Chunk:
     """Records of one partition in fetch order, possibly with holes (compaction, transactions)."""
 
-    tp: TP
+    tp: "TP"
     records: Sequence[Record]
     generation: int
     suspect_until: int = 0
