@@ -96,7 +96,7 @@ class StreamingApp(faust.App):
         batches of a topic gather, where that is not as usual."""
         self.brokers = brokers
         self.client = client
-        self.emitter = Emitter(self._may_send, lambda: self.consumer_generation_id, lingers)
+        self.emitter = Emitter(self._may_send, lambda: self.consumer_generation_id, lingers, sent=self._expect)
         self.chunk_limits: dict[str, int] = {}
         self.ticks: list[tuple[Stage, Tick, Table | None]] = []
         self.openers: list[Stopper] = []
@@ -224,6 +224,10 @@ class StreamingApp(faust.App):
     def owner_of(self, topic: str, partition: int) -> str | None:
         """The base URL of the worker that holds a partition; None while nobody does."""
         return cast(str | None, cast(Any, self.assignor)._external_tps_url.get(TP(topic, partition)))
+
+    def _expect(self, topic: str, partition: int) -> None:
+        """What this worker has written it may have to read: the next fetch asks for it."""
+        cast(Consumer, self.consumer).client.fetches.expect([(topic, partition)])
 
     async def _bury_refused(self, topic: str, key: bytes | None, value: bytes | None, words: str) -> None:
         log.error("the broker refused a record for %s: %s", topic, words)

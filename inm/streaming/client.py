@@ -2,32 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from time import monotonic, process_time
+from time import monotonic
 from typing import Any, cast
 
 from aiokafka import TopicPartition
-from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.utils.futures import maybe_async
 
-FETCH_MAX_WAIT = (5, 40)
-"""Milliseconds the broker may keep a fetch for more data, at least and at most; Faust has 1 500. aiokafka has one fetch under way to a
-broker: a partition whose records were just taken is not in it, and waits until it ends."""
-PER_PARTITION = 2
-"""Milliseconds of that for each partition of which the last one brought something, in a process that is busy all the time, and as much less
-as it is less busy: a fetch costs as much as dozens of records, so who has time fetches often, and who has none in large pieces."""
-BUSY_OVER = 0.5
-"""Seconds over which it is measured how busy the process is."""
-FETCH_MIN_BYTES = 64 * 1024
-"""Bytes for which a fetch does not wait. A fetch names every partition, so one a record costs broker and worker more than the record."""
-IDLE_WAIT = 250
-"""Milliseconds the broker may keep a fetch, where the last one brought nothing and none is held back: the first record ends it at once, and
-whoever has nothing to do costs nothing."""
-PREFETCH_BACKOFF = 0.005
-"""Seconds for which a fetch waits until what the last one brought is taken; aiokafka has 0.1. A lane that is held back takes nothing, and
-while it does so each fetch would wait as long, that of the other lanes too."""
+from inm.streaming.fetching import Fetches
+
 LEASE_MARGIN = 2.0
 """Seconds before the end of the session from which a member acts as if it had lost its partitions."""
 
@@ -42,15 +27,12 @@ class Client(driver.AIOKafkaConsumerThread):
 
     lease_until = 0.0
     """Until when (monotonic clock) the broker certainly counts this member in: later it may have been replaced without knowing it."""
-    _wait = FETCH_MAX_WAIT[0]
-    _busy = 0.0
-    _measured = 0.0, 0.0
-    """When, and after how much CPU time."""
     leased = -1
     """The generation of the assignment that the lease is for: heartbeats of a later one say nothing about it."""
 
     def __init__(self, consumer: Any, *, loop: asyncio.AbstractEventLoop, beacon: Any) -> None:
         super().__init__(consumer, loop=loop, thread_loop=loop, beacon=beacon)
+        self.fetches = Fetches()
 
     async def start(self) -> None:
         """As any service, without a thread."""
@@ -72,11 +54,10 @@ class Client(driver.AIOKafkaConsumerThread):
         return await maybe_async(fun(*args, **kwargs))
 
     async def on_start(self) -> None:
-        """As Faust, but read nothing that a producer's transaction took back, wait for company as long as it pays, and note every
-        heartbeat that the broker answers well."""
+        """As Faust, but pace the fetches, and note every heartbeat that the broker answers well."""
         await super().on_start()
         consumer: Any = self._ensure_consumer()
-        self._pace(consumer._fetcher)
+        self.fetches.pace(consumer._fetcher)
         coordinator = consumer._coordinator
         beat = coordinator._do_heartbeat
 
@@ -88,33 +69,6 @@ class Client(driver.AIOKafkaConsumerThread):
             return alive
 
         coordinator._do_heartbeat = heartbeat
-
-    def _pace(self, fetcher: Any) -> None:
-        """Let a fetch wait for company while there is much, and long while there is nothing."""
-        vars(fetcher).update(_isolation_level=READ_COMMITTED, _prefetch_backoff=PREFETCH_BACKOFF)
-        process, plan = fetcher._proc_fetch_request, fetcher._get_actions_per_node
-        busy: set[int] = set()
-
-        async def processed(assignment: Any, node: int, request: Any) -> bool:
-            brought = bool(await process(assignment, node, request))
-            (busy.add if brought else busy.discard)(node)
-            return brought
-
-        def planned(assignment: Any) -> Any:
-            idle = not (busy or fetcher._records)  # then every partition is in the fetch
-            fetcher._fetch_max_wait_ms, fetcher._fetch_min_bytes = (IDLE_WAIT, 1) if idle else (self._wait, FETCH_MIN_BYTES)
-            return plan(assignment)
-
-        fetcher._proc_fetch_request, fetcher._get_actions_per_node = processed, planned
-
-    def brought(self, partitions: int) -> None:
-        """The last fetch had records of so many: how long the next one waits follows from it."""
-        least, most = FETCH_MAX_WAIT
-        now, spent = monotonic(), process_time()
-        if now - self._measured[0] >= BUSY_OVER:
-            self._busy = (spent - self._measured[1]) / (now - self._measured[0])
-            self._measured = now, spent
-        self._wait = round(min(max(least, PER_PARTITION * self._busy * partitions), most))
 
     def renew_lease(self, since: float) -> None:
         """The broker has answered to what was asked at ``since``."""

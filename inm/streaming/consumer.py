@@ -77,7 +77,7 @@ class Consumer(driver.Consumer):
             fetched = await self._getmany(wanted, FETCH_TIMEOUT)
             if fetched:
                 self.read_at = monotonic()
-                self.client.brought(len(fetched))
+                self.client.fetches.brought(fetched)
             for tp, records in fetched.items():
                 if self._may_begin(tp, generation):
                     self._hand_over(TP(*tp), records, generation)

@@ -37,7 +37,7 @@ class Linger:
 
 PROMPT = Linger(0.005, 0.030, 0.001)
 """Of what somebody waits for."""
-SOON = Linger(0.005, 0.060, 0.004)
+SOON = Linger(0.005, 0.060, 0.008)
 """Of what has become of something. Not longer: what a provider has taken and no record tells of is in doubt if the worker dies."""
 LATER = Linger(0.005, 0.150, 0.008)
 """Of what nobody waits for, and what comes out the same if it is decided again."""
@@ -97,6 +97,11 @@ class _Departure:
     linger: Linger
     seconds: float
     lanes: "list[_Partition]" = field(default_factory=list)
+    timer: asyncio.TimerHandle | None = None
+
+    def is_half_due(self, now: float) -> bool:
+        """Whether it has waited for at least half of its time."""
+        return self.timer is not None and self.timer.when() - now <= self.seconds / 2
 
 
 @dataclass(slots=True)
@@ -119,14 +124,16 @@ class Emitter:
         epoch: Callable[[], int] = lambda: 0,
         lingers: Mapping[str, Linger] = MappingProxyType({}),
         linger: Linger = SOON,
+        sent: Callable[[str, int], None] = lambda _topic, _partition: None,
     ) -> None:
         """``may_send`` says whether anything may be sent now; ``epoch`` is the assignment's generation; ``linger`` is that of topics that
-        are not among ``lingers``."""
+        are not among ``lingers``; ``sent`` is told the topic and partition of each batch that the broker has."""
         self._lingers = lingers
         self._linger = linger
         self._departures = {each: _Departure(each, each.least) for each in {linger, *lingers.values()}}
         self._may_send = may_send
         self._epoch = epoch
+        self._sent = sent
         self._partitions: dict[tuple[str, int], _Partition] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._producer: AIOKafkaProducer | None = None
@@ -162,9 +169,10 @@ class Emitter:
                 self._pump(lane)
             batch = lane.open = self._new_batch(epoch)
             batch.builder.append(key=key, value=value, timestamp=None)
-            if not lane.departure.lanes:
-                self._loop.call_later(lane.departure.seconds, self._depart, lane.departure)
-            lane.departure.lanes.append(lane)
+            departure = lane.departure
+            if departure.timer is None:
+                departure.timer = self._loop.call_later(departure.seconds, self._leave, departure)
+            departure.lanes.append(lane)
         batch.records.append((key, value))
         if essential:
             batch.size += size_of((key, value))
@@ -183,8 +191,17 @@ class Emitter:
             raise RuntimeError("the emitter is not started")
         return Batch(self._producer.create_batch(), self._loop.create_future(), epoch)
 
+    def _leave(self, departure: _Departure) -> None:
+        """Its time is up; others that would follow soon go with it: to worker and broker a request costs as much as a hundred batches."""
+        now = self._loop.time()
+        for each in self._departures.values():
+            if each is departure or each.is_half_due(now):
+                self._depart(each)
+
     def _depart(self, departure: _Departure) -> None:
-        lanes, departure.lanes = departure.lanes, []
+        if departure.timer is not None:
+            departure.timer.cancel()
+        lanes, departure.lanes, departure.timer = departure.lanes, [], None
         linger = departure.linger
         departure.seconds = min(max(linger.least, linger.each * len(lanes)), linger.most)
         for lane in lanes:
@@ -210,6 +227,7 @@ class Emitter:
                 batch = lane.full.popleft()
                 try:
                     batch.acked.set_result(await self._deliver(lane, batch))
+                    self._sent(lane.topic, lane.number)
                 except Exception as error:
                     batch.acked.set_exception(error)
                     batch.acked.exception()  # whoever waits gets it; nobody waiting is no warning

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from time import time_ns
 
 import msgspec
 import pytest
@@ -188,7 +189,7 @@ async def test_a_receipt_of_nothing_waits_and_is_buried(kafka: str, tap: Tap, pr
         await consumer.seek_to_end()
         for partition in scheduled:
             await consumer.position(partition)
-        receipt = Reported("smsc-1", run, "delivered", 1_700_000_000_000)
+        receipt = Reported("smsc-1", run, "delivered", time_ns() // 1_000_000)
         sent = await producer.send_and_wait(topics.RECEIPTS, encode(receipt), run.encode(), partition=0)
         async with asyncio.timeout(30):
             wait = msgspec.json.decode((await consumer.getone()).value, type=Wait)

@@ -8,6 +8,7 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
 from inm.streaming.client import LEASE_MARGIN, Client
+from inm.streaming.fetching import Fetches
 
 if TYPE_CHECKING:
     from tests.simulation.worker import Worker
@@ -22,6 +23,7 @@ class MemoryClient(Client):
     def __init__(self, worker: "Worker") -> None:  # without super(): that would be aiokafka's
         self._worker = worker
         self._broker = worker.broker
+        self.fetches = Fetches()
 
     async def commit_with(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
         await asyncio.sleep(self._broker.delay())
@@ -47,9 +49,6 @@ class MemoryClient(Client):
 
     def seek(self, tp: TP, offset: int) -> None:
         self._worker.consumer.move(tp, offset)
-
-    def brought(self, partitions: int) -> None:
-        """How long a fetch waits is the broker's random choice."""
 
     def renew_lease(self, since: float) -> None:
         """Heartbeats are not simulated: a member's last one is now."""

@@ -102,6 +102,22 @@ async def test_what_the_broker_would_refuse_is_refused_here() -> None:
         emitter(Producer()).emit("t", 0, None, b"x" * (MAX_RECORD + 1))
 
 
+async def test_what_is_half_due_leaves_with_what_is_due_and_the_rest_stays() -> None:
+    producer = Producer()
+    lingers = {topic: Linger(seconds, seconds, 0) for topic, seconds in (("soon", 0.05), ("half", 0.08), ("late", 60.0))}
+    told: list[tuple[str, int]] = []
+    out = Emitter(lingers=lingers, sent=lambda topic, partition: told.append((topic, partition)))
+    out.start(producer)
+    batches = [out.emit(topic, 0, None, b"1") for topic in ("late", "half", "soon")]
+    await producer.next()
+    await asyncio.sleep(0)
+    assert sorted(topic for topic, *_ in producer.sent) == ["half", "soon"]
+    for answer in producer.answers:
+        answer.set_result(Place(0))
+    await asyncio.gather(*(batch.acked for batch in batches[1:]))
+    assert sorted(told) == [("half", 0), ("soon", 0)]
+
+
 async def test_flush_waits_for_every_answer() -> None:
     producer = Producer()
     out = emitter(producer)

@@ -1,0 +1,110 @@
+"""The pace of fetches: a fetch waits as long as it pays, and names what may have something."""
+
+from collections.abc import Collection
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+
+from inm.streaming import fetching
+from inm.streaming.fetching import FETCH_MAX_WAIT, FETCH_MIN_BYTES, IDLE_WAIT, ROUND, WARM, Fetches
+
+TPS = [TopicPartition("topic", number) for number in range(6)]
+ASSIGNMENT = SimpleNamespace(tps=frozenset(TPS), state_value=lambda tp: tp)
+
+
+class Fetcher:
+    """Fetches bring something while ``full``; a plan is how long the next one waits, for how much, and which partitions it names."""
+
+    def __init__(self) -> None:
+        self.full = True
+        self._records: dict[str, object] = {}
+        self._fetch_max_wait_ms = self._fetch_min_bytes = 0
+
+    async def _proc_fetch_request(self, _assignment: object, _node: int, _request: object) -> bool:
+        return self.full
+
+    def _get_actions_per_node(self, assignment: Any) -> tuple[int, int, list[int]]:
+        numbers = sorted(assignment.state_value(tp).partition for tp in assignment.tps)
+        return self._fetch_max_wait_ms, self._fetch_min_bytes, numbers
+
+
+class Bench:
+    """Fetches under a clock of ours."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.clock = {"monotonic": 200.0, "process_time": 50.0}
+        for name in self.clock:
+            monkeypatch.setattr(fetching, name, lambda name=name: self.clock[name])
+        self.fetcher: Any = Fetcher()
+        self.fetches = Fetches()
+        self.fetches.pace(self.fetcher)
+
+    async def after(self, *, full: bool) -> tuple[int, int, list[int]]:
+        """The fetch after one that has brought something, or nothing."""
+        self.fetcher.full = full
+        await self.fetcher._proc_fetch_request(None, 1, None)
+        planned: tuple[int, int, list[int]] = self.fetcher._get_actions_per_node(ASSIGNMENT)
+        return planned
+
+    async def named(self) -> Collection[int]:
+        """The partitions of the next fetch, in a process that has something to do."""
+        return (await self.after(full=True))[2]
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(monkeypatch)
+
+
+ALL = list(range(6))
+
+
+async def test_a_fetch_waits_long_only_where_the_last_one_brought_nothing_and_then_it_names_every_partition(bench: Bench) -> None:
+    idle, busy = (IDLE_WAIT, 1, ALL), (FETCH_MAX_WAIT[0], FETCH_MIN_BYTES, ALL)
+    assert [await bench.after(full=False), await bench.after(full=True), await bench.after(full=False)] == [idle, busy, idle]
+    bench.fetcher._records = {"a partition that is left out": object()}
+    assert (await bench.after(full=False))[:2] == busy[:2]
+
+
+@pytest.mark.parametrize(
+    ("busy", "brought", "wait"), [(1.0, 1, 5), (1.0, 8, 32), (0.5, 8, 16), (0.1, 8, 5), (1.0, 500, 40), (0.5, 500, 40)]
+)
+async def test_a_fetch_waits_by_what_the_last_one_brought_and_how_busy_the_process_is(
+    bench: Bench, busy: float, brought: int, wait: int
+) -> None:
+    tps = [("topic", number) for number in range(brought)]
+    bench.fetches.brought(tps)
+    bench.clock["monotonic"] += 1.0
+    bench.clock["process_time"] += busy
+    bench.fetches.brought(tps)
+    assert (await bench.after(full=True))[:2] == (wait, FETCH_MIN_BYTES)
+
+
+async def test_what_has_brought_something_is_in_every_fetch_and_all_are_in_one_each_round(bench: Bench) -> None:
+    assert await bench.named() == ALL
+    bench.fetches.brought([("topic", 1)])
+    assert [await bench.named() for _ in range(3)] == [[1]] * 3
+    bench.clock["monotonic"] += ROUND
+    assert [await bench.named() for _ in range(3)] == [ALL, [1], [1]]
+
+
+async def test_what_this_process_wrote_to_is_in_the_next_fetch(bench: Bench) -> None:
+    await bench.named()
+    bench.fetches.expect([("topic", 4)])
+    assert await bench.named() == [4]
+
+
+async def test_what_has_brought_nothing_for_a_while_is_asked_for_each_round_again(bench: Bench) -> None:
+    bench.fetches.brought([("topic", 1), ("topic", 2)])
+    bench.clock["monotonic"] += WARM / 2
+    bench.fetches.brought([("topic", 2)])
+    assert await bench.named() == ALL
+    bench.clock["monotonic"] += WARM / 2
+    assert await bench.named() == ALL
+    assert await bench.named() == [2]
+
+
+async def test_a_process_in_which_nothing_is_warm_names_all(bench: Bench) -> None:
+    assert [await bench.named() for _ in range(3)] == [ALL] * 3
