@@ -48,7 +48,8 @@ class Fetches:
         """When, and after how much CPU time."""
         self._warm: dict[tuple[str, int], float] = {}
         """Until when each partition is in every fetch."""
-        self._round_at = 0.0
+        self._rounds: dict[int, float] = {}
+        """When the next fetch from each broker is to name all of its partitions."""
 
     def pace(self, fetcher: Any) -> None:
         """Let a fetch name what may have something, wait for company while there is much, and long while there is nothing."""
@@ -61,20 +62,24 @@ class Fetches:
             (busy.add if brought else busy.discard)(node)
             return brought
 
-        def planned(assignment: Any) -> Any:
+        def plan_of(assignment: Any) -> Any:
             idle = not (busy or fetcher._records)  # then every partition is in the fetch
             fetcher._fetch_max_wait_ms, fetcher._fetch_min_bytes = (IDLE_WAIT, 1) if idle else (self._wait, FETCH_MIN_BYTES)
-            return plan(assignment if idle else self._narrowed(assignment))
+            now = monotonic()
+            warm = None if idle else self._narrowed(assignment, now)
+            planned = plan(warm or assignment)
+            if not warm:  # a broker that a fetch is under way to is not asked now: its turn is still to come
+                self._rounds.update((node, now + ROUND) for node, _ in planned[0])
+            return planned
 
-        fetcher._proc_fetch_request, fetcher._get_actions_per_node = processed, planned
+        fetcher._proc_fetch_request, fetcher._get_actions_per_node = processed, plan_of
 
-    def _narrowed(self, assignment: Any) -> Any:
-        now = monotonic()
-        warm = [tp for tp in assignment.tps if self._warm.get(tp, 0.0) > now] if now < self._round_at else None
-        if not warm:
-            self._round_at = now + ROUND
-            return assignment
-        return _Narrowed(assignment, warm)
+    def _narrowed(self, assignment: Any, now: float) -> _Narrowed | None:
+        """What may have something; None if all are to be asked for."""
+        if now >= min(self._rounds.values(), default=now):
+            return None
+        warm = [tp for tp in assignment.tps if self._warm.get(tp, 0.0) > now]
+        return _Narrowed(assignment, warm) if warm else None
 
     def brought(self, tps: Collection[tuple[str, int]]) -> None:
         """The last fetch had records of these: how long the next one waits follows from how many they are."""
