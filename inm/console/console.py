@@ -175,12 +175,12 @@ class Console:
         visit = self.visit(request)
         if visit.wants_json:
             return problem.response(request.path)
-        kind = KINDS[problem.kind]
-        response = visit.page(
-            "problem.html",
-            {"problem": msgspec.to_builtins(kind), "detail": problem.detail, "errors": list(map(str, problem.errors))},
-            kind.status,
-        )
+        kind, errors = KINDS[problem.kind], list(map(str, problem.errors))
+        if visit.is_part:
+            response = visit.instead(problem.detail or kind.title, errors, kind.status)
+        else:
+            data = {"problem": msgspec.to_builtins(kind), "detail": problem.detail, "errors": errors}
+            response = visit.page("problem.html", data, kind.status)
         response.headers.update(problem.headers)
         return response
 

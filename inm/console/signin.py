@@ -46,13 +46,13 @@ class SignIn:
 
     def again(self, visit: Visit) -> web.StreamResponse:
         """The form, instead of what a form of a session that is over was to do: nothing of what was written is lost."""
+        if visit.is_part:
+            words = visit.gettext("Your session is over. What you wrote stays: go on, and you will be asked to sign in.")
+            return visit.instead(words, [], 401)
         session = sessions.read(self._console.secret, visit.request.cookies.get("inm_session", ""))
         tenant, name = (session.tenant, session.account) if session else ("", "")
         words = visit.gettext("Your session is over. Sign in again: what you wrote is still here.")
-        response = self.page(visit, tenant, name, visit.request.path_qs, words, 401, visit.kept)
-        if visit.is_part:
-            response.headers.update({"HX-Retarget": "body", "HX-Reswap": "outerHTML"})
-        return response
+        return self.page(visit, tenant, name, visit.request.path_qs, words, 401, visit.kept)
 
     async def enter(self, visit: Visit) -> web.StreamResponse:
         """Check the password, and begin a session."""

@@ -159,6 +159,12 @@ class Visit:
             response.del_cookie(TOLD, path=PREFIX)
         return response
 
+    def instead(self, words: str, more: Sequence[str], status: int) -> web.Response:
+        """What is said where the part should be that htmx has asked for: its place stays, and asks again."""
+        response = web.Response(text=self.part("instead.html", {"words": words, "more": more}), status=status, content_type="text/html")
+        response.headers.update({"HX-Reselect": ".instead", "HX-Reswap": "innerHTML"})
+        return response
+
     def part(self, template: str, data: Mapping[str, Any]) -> str:
         """A part of a page, for what replaces it in the browser."""
         from inm.console.pages import render

@@ -236,6 +236,14 @@ async def test_what_was_written_survives_the_end_of_the_session(
     assert await text_of(late, name, 2) == "Worth keeping: <b>&amp;</b>\n  è"
 
 
+async def test_a_part_that_is_refused_leaves_the_page_as_it_is(people: dict[str, Visitor]) -> None:
+    """An answer is put where the part was: a whole page there would take the list away, and what it asks for again."""
+    status, page = await people["viewer"].get("/campaigns/nowhere-to-be-found", **{"HX-Request": "true"})
+    assert status == 404
+    assert page.startswith('<div class="instead" role="alert">')
+    assert "<main" not in page
+
+
 async def test_no_form_breaks_by_what_is_written_into_it(people: dict[str, Visitor], places: dict[str, tuple[str, str]]) -> None:
     """Each form of each page of somebody who may do everything: empty, over-long, and with markup in all of its fields."""
     visitor, name = people["theirs"], f"wild-{RUN}"

@@ -149,6 +149,8 @@ async def test_what_is_written_outlives_the_session(stage: Stage) -> None:
         await aside.goto(f"{editor.url}/")
         await aside.get_by_role("button", name="Sign out").click()
         await aside.wait_for_url("**/sign-in*")
+        await editor.page.get_by_label("What was changed, and why").fill("In the evening")
+        await editor.sees("What you wrote stays")
         await editor.press("Keep as a draft")
         await editor.sees("what you wrote is still here")
         for label, typed in (("Tenant", stage.tenant), ("Name", "editor"), ("Password", stage.passwords["editor"])):

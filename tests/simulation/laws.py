@@ -121,7 +121,7 @@ def _each_retry_is_made(world: World) -> Iterator[str]:
 
 
 def _no_answered_offer_again(world: World) -> Iterator[str]:
-    """What has its answer on the topic is not submitted once more, marked or not; except that who was overdue may answer too late."""
+    """What has its answer on the topic is not handed over once more, marked or not; except that who was overdue may answer too late."""
     if world.group.overdue:
         return
     answered: dict[tuple[str, int], float] = {}
@@ -132,8 +132,8 @@ def _no_answered_offer_again(world: World) -> Iterator[str]:
                 if outcome.answer:
                     answered.setdefault((outcome.delivery, outcome.offer), came)
     for submit in world.providers.submits:
-        if submit.at > answered.get((submit.delivery.id, submit.delivery.offer), submit.at):
-            yield f"{submit.delivery.id} is submitted by {submit.worker} at {submit.at - START:.3f}, and has its answer already"
+        if submit.handed > answered.get((submit.delivery.id, submit.delivery.offer), submit.handed):
+            yield f"{submit.delivery.id} is handed over by {submit.worker} at {submit.handed - START:.3f}, and has its answer already"
 
 
 def _receipts(world: World) -> Iterator[str]:

@@ -33,6 +33,8 @@ TIMEOUTS = (1.0, 1.0, DRAIN_LIMIT + 2.0)
 class Submit:
     """A delivery as the provider got it."""
 
+    handed: float
+    """When the channel was given it. A process that stands still from then on has it on its way all the same."""
     at: float
     worker: str
     delivery: Delivery
@@ -60,7 +62,7 @@ class Providers:
         """Workers that are connected, and where they take receipts."""
         self._numbers = 0
 
-    def submit(self, worker: str, delivery: Delivery, reports: bool) -> Submit:
+    def submit(self, worker: str, delivery: Delivery, handed: float, reports: bool) -> Submit:
         """Decide what becomes of it."""
         result, reason, taken = Result.SENT, None, True
         if self.random.random() < self.rough:
@@ -70,7 +72,7 @@ class Providers:
         if taken and reports:
             ids = [self._id() for _ in range(delivery.parts)]
         answer = Answer(result, ids if result is Result.SENT else [], reason)
-        submit = Submit(self.loop.now, worker, delivery, taken, answer, ids)
+        submit = Submit(handed, self.loop.now, worker, delivery, taken, answer, ids)
         self.submits.append(submit)
         self.trace(f"{worker} submits {delivery.id}{' again' if delivery.redelivered else ''}: {result}{' (taken)' if taken else ''} {ids}")
         for provider_id in ids:
@@ -165,9 +167,9 @@ class Route(Channel):
         return await asyncio.gather(*map(self._submit, deliveries))
 
     async def _submit(self, delivery: Delivery) -> Answer:
-        random = self._providers.random
+        random, handed = self._providers.random, self._providers.loop.now
         await asyncio.sleep(random.random() * 0.02)
-        submit = self._providers.submit(self._process.name, delivery, self.receipts)
+        submit = self._providers.submit(self._process.name, delivery, handed, self.receipts)
         slow = submit.answer.result is Result.UNKNOWN
         await asyncio.sleep(random.choice(TIMEOUTS) if slow else random.random() * random.choice((0.01, 0.1)))
         return submit.answer

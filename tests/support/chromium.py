@@ -107,7 +107,7 @@ class People:
         try:
             person = Person(await context.new_page(), self._url)
             yield person
-            assert person.complaints == []
+            assert not person.complaints, person.complaints
         finally:
             await context.close()
 
