@@ -91,9 +91,9 @@ async def test_once_ends_by_itself_with_a_report_that_agrees(tmp_path: Path) -> 
 
 @asynccontextmanager
 async def staying(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, set[int], str]]:
-    """A demo that is up, all processes below it, and what it said."""
+    """A demo that is up, all processes below it, and what it said. Its providers refuse nothing: what is sent to it is delivered."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "inm", "demo", "--http-port", "0", "--rate", "20",
+        sys.executable, "-m", "inm", "demo", "--http-port", "0", "--rate", "20", "--no-errors",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=OWN | {"TMPDIR": str(folder)},
     )  # fmt: skip
     assert process.stdout is not None
