@@ -14,7 +14,9 @@ from inm.core.results import Answer, Result
 log = logging.getLogger("inm.magic")
 
 DELAY = 0.5
-"""Seconds until a receipt comes, or until after the end of the delivery's time if it is late."""
+"""Seconds until a receipt comes."""
+LATE = 3.0
+"""Seconds until a late one comes, after the end of the delivery's time: the end itself may be late by a second or two."""
 MOST_PENDING = 10_000
 """Receipts that may wait: they are in memory only, and a test that is lost with its worker is made again."""
 
@@ -57,7 +59,7 @@ class _Magic(Channel):
             return Answer(Result.TEMPORARY, reason="provider-temporary", code="magic", text="a magic recipient that is refused once")
         ids = [f"{delivery.id}/{part}" for part in range(1, delivery.parts + 1)]
         if fate != "never":
-            wait = DELAY + (max(0.0, delivery.expires / 1000 - time.time()) if fate == "late" else 0.0)
+            wait = max(0.0, delivery.expires / 1000 - time.time()) + LATE if fate == "late" else DELAY
             self._later(wait, delivery, ids)
         return Answer(Result.SENT, ids)
 

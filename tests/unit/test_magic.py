@@ -40,6 +40,7 @@ def test_every_fate_has_an_address_in_every_channel_that_a_request_takes() -> No
 @pytest.mark.parametrize(("channel", "address", "fate"), FATES)
 async def test_each_ends_as_it_says(channel: str, address: str, fate: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(route, "DELAY", 0)
+    monkeypatch.setattr(route, "LATE", 0)
     reported: asyncio.Queue[Receipt] = asyncio.Queue()
 
     async def take(receipts: Any) -> None:
