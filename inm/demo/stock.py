@@ -19,7 +19,7 @@ import asyncio
 import logging
 import runpy
 from collections import defaultdict
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,6 +32,7 @@ from faust.types import EventT
 
 from inm import topics
 from inm.core.faults import MisconfiguredError
+from inm.demo.stock_table import StockPartition
 from inm.streaming import admin
 from inm.streaming import app as layer
 from inm.streaming.chunks import Chunk, Record, now_ms
@@ -80,27 +81,6 @@ class Sender:
 
     def emit(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> Sending:
         return Sending(asyncio.ensure_future(self.send(topic, partition, key, value)))
-
-
-@dataclass(slots=True)
-class StockPartition:
-    """A partition of a ``faust.Table`` as ``inm/tables`` reads it."""
-
-    table: Any
-    number: int
-
-    def get(self, key: bytes) -> bytes | None:
-        """Faust looks into the partition of the event at hand."""
-        return cast(bytes | None, self.table.get(key))
-
-    def scan(self, start: bytes = b"", end: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """Rows in key order in [start, end). Faust iterates over all partitions in no order, so this asks its RocksDB itself."""
-        store = self.table.data
-        for key, value in store._db_for_partition(self.number).items(from_key=start):  # noqa: SLF001 - there is no public way
-            if end is not None and key >= end:
-                return
-            if key != store.offset_key:
-                yield key, value
 
 
 class StockOutput(Output):
@@ -234,7 +214,7 @@ class StockApp(faust.App):
         partitions = 1 if table.topic else self.partitions
         own: dict[str, Any] = {"changelog_topic": self.topic(table.changelog, key_type=bytes, value_type=bytes)} if table.topic else {}
         stock = self.Table(table.name, key_type=bytes, value_type=bytes, partitions=partitions, options=dict(SMALL), **own)
-        cast(Any, table).partitions = {number: StockPartition(stock, number) for number in range(partitions)}
+        cast(Any, table).partitions = {number: StockPartition(stock, number, table.due_of) for number in range(partitions)}
         return stock
 
     async def on_first_start(self) -> None:

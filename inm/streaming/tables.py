@@ -205,7 +205,7 @@ class Table:
         self.name = name
         self.changelog = changelog
         self.topic = topic
-        self._due_of = due_of
+        self.due_of = due_of
         self.partitions: dict[int, TablePartition] = {}
         self._databases: dict[int, Database] = {}
 
@@ -215,7 +215,7 @@ class Table:
     def database(self, root: Path, partition: int) -> Database:
         """Open, or keep open over rebalances, the folder of a partition."""
         if partition not in self._databases:
-            self._databases[partition] = Database(root / f"{self.name}-{partition}", self._due_of)
+            self._databases[partition] = Database(root / f"{self.name}-{partition}", self.due_of)
         return self._databases[partition]
 
     def serve(self, partition: int, database: Database, emitter: Emitter, on_lost: OnLost, may_write: Callable[[], bool]) -> None:

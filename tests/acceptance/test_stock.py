@@ -35,6 +35,7 @@ async def test_without_faults_stock_faust_brings_everything_to_its_end(fresh_kaf
             assert (await tap.final("later")).event == "delivered"
         found = run.report()
         await run.stop()
+        assert "Crashed" not in installation.log("worker-1").read_text(), "an agent had to be started anew"
         assert (found["accepted"], found["missing"], found["duplicates"], run.dead) == (100, 0, 0, {})
         # the tables are Faust's own
         assert not (installation.data("worker-1") / "tables").exists()

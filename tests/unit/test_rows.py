@@ -39,7 +39,7 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self.rows = Rows("things", Thing)
         self._emitter = cast(Any, Taking())
-        self.rows.table.serve(0, Database(folder / "things-0", self.rows.table._due_of), self._emitter, print, lambda: True)
+        self.rows.table.serve(0, Database(folder / "things-0", self.rows.table.due_of), self._emitter, print, lambda: True)
 
     def at(self, now: int) -> Output:
         return Output(self._emitter, 0, now)
