@@ -148,6 +148,8 @@ class Console:
         request = visit.request
         if visit.form:
             return self.sign_in.again(visit)
+        if visit.is_framed:
+            return visit.instead({"detail": visit.gettext("Your session is over."), "errors": ()}, 401)
         if visit.is_part:
             place = urlsplit(request.headers.get("HX-Current-URL", "")).path or PREFIX + "/"
             return web.Response(status=401, headers={"HX-Redirect": self.sign_in.address(place)})
@@ -175,12 +177,10 @@ class Console:
         visit = self.visit(request)
         if visit.wants_json:
             return problem.response(request.path)
-        kind, errors = KINDS[problem.kind], list(map(str, problem.errors))
-        if visit.is_part:
-            response = visit.instead(problem.detail or kind.title, errors, kind.status)
-        else:
-            data = {"problem": msgspec.to_builtins(kind), "detail": problem.detail, "errors": errors}
-            response = visit.page("problem.html", data, kind.status)
+        kind = KINDS[problem.kind]
+        data = {"problem": msgspec.to_builtins(kind), "detail": problem.detail, "errors": list(map(str, problem.errors))}
+        is_inside = visit.is_part or visit.is_framed
+        response = visit.instead(data, kind.status) if is_inside else visit.page("problem.html", data, kind.status)
         response.headers.update(problem.headers)
         return response
 

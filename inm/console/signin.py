@@ -48,7 +48,7 @@ class SignIn:
         """The form, instead of what a form of a session that is over was to do: nothing of what was written is lost."""
         if visit.is_part:
             words = visit.gettext("Your session is over. What you wrote stays: go on, and you will be asked to sign in.")
-            return visit.instead(words, [], 401)
+            return visit.instead({"detail": words, "errors": ()}, 401)
         session = sessions.read(self._console.secret, visit.request.cookies.get("inm_session", ""))
         tenant, name = (session.tenant, session.account) if session else ("", "")
         words = visit.gettext("Your session is over. Sign in again: what you wrote is still here.")

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 TOLD = "inm_told"
 """The cookie with what is said on the next page."""
+FRAMED = "default-src 'none'; frame-ancestors 'self'"
+"""The policy of what is said instead, which a page of ours may have in a frame."""
 THEME = "inm_theme"
 THEMES = ("auto", "light", "dark")
 
@@ -114,6 +116,11 @@ class Visit:
         """Whether htmx asks, for a part of the page that is there."""
         return self.request.headers.get("HX-Request") == "true"
 
+    @property
+    def is_framed(self) -> bool:
+        """Whether it is to stand in a frame of the page that is there."""
+        return self.request.headers.get("Sec-Fetch-Dest") == "iframe"
+
     def address(self, **changes: object) -> str:
         """The address of this page with some of its query changed: the next page of a list, or another order. None takes a name away."""
         query = {**self.request.query, **changes}
@@ -159,10 +166,10 @@ class Visit:
             response.del_cookie(TOLD, path=PREFIX)
         return response
 
-    def instead(self, words: str, more: Sequence[str], status: int) -> web.Response:
-        """What is said where the part should be that htmx has asked for: its place stays, and asks again."""
-        response = web.Response(text=self.part("instead.html", {"words": words, "more": more}), status=status, content_type="text/html")
-        response.headers.update({"HX-Reselect": ".instead", "HX-Reswap": "innerHTML"})
+    def instead(self, data: Mapping[str, Any], status: int) -> web.Response:
+        """What is said where a part should be, or what a frame should show. The place of a part stays, and asks again."""
+        response = web.Response(text=self.part("instead.html", data), status=status, content_type="text/html")
+        response.headers.update({"HX-Reselect": ".instead", "HX-Reswap": "innerHTML", "Content-Security-Policy": FRAMED})
         return response
 
     def part(self, template: str, data: Mapping[str, Any]) -> str:
