@@ -1,5 +1,6 @@
 """How fast a route may be written to: parts a second, and how much of that is one worker's."""
 
+from bisect import insort
 from collections import deque
 from math import ceil
 
@@ -10,6 +11,14 @@ MARGIN = 0.99
 """Share of the rate that is used in the long run. What leaves evenly arrives unevenly: without it, a provider's own seconds had more."""
 CATCH_UP = 0.15
 """Seconds of its rate that a route may make up for at once: what it could not write while the process was busy. Two parts at least."""
+LATELY = 4
+"""Answers of which the shortest tells how far a provider is behind: one that takes its time for a single message is not behind."""
+INSTANT = 1e-6
+"""Seconds by which two times of the same moment differ at most, reckoned in two ways."""
+SLOWER = 20.0
+"""Seconds in which a provider's shortest answer time follows it to a longer one, for two thirds of the way."""
+MOMENT = 0.1
+"""Seconds of these that one answer counts for at most: one that comes after a standstill says little."""
 
 
 def share(rate: float | None, held: int, partitions: int) -> float | None:
@@ -27,6 +36,9 @@ class Throttle:
 
     Two laws hold for any times at which it is asked: no span of :data:`WINDOW`, wherever it begins, has more parts than the
     rate (rounded up to whole parts); and while it is asked all the time, at least 97 % of the rate is used.
+
+    A provider counts what arrives, not what is written. While it is behind with its answers, or if we stood still between looking at the
+    clock and writing, parts count from when they can have arrived at the latest.
     """
 
     def __init__(self, rate: float | None = None) -> None:
@@ -35,11 +47,38 @@ class Throttle:
         """Seconds that the provider took to answer, on average of the last messages."""
         self._tokens = 1.0
         self._refilled: float | None = None
-        self._written: deque[float] = deque()
+        self._open: deque[float] = deque()
+        """When each part was written of those that are not answered, as far as that is less than :data:`WINDOW` ago."""
+        self._arrived: deque[float] = deque()
+        """When each of the others had arrived."""
+        self._least: float | None = None
+        """The shortest answer time."""
+        self._heard = 0.0
+        """When an answer came last."""
+        self._lately: deque[float] = deque(maxlen=LATELY)
 
-    def answered(self, seconds: float) -> None:
-        """The provider took so long to answer one message, from the moment that it was written."""
+    def wrote(self, looked: float, now: float) -> None:
+        """What :meth:`wait` let go at ``looked`` has left by ``now``: the process may have stood still in between."""
+        late = 0
+        while self._open and self._open[-1] >= looked:
+            self._open.pop()
+            late += 1
+        self._open.extend([now] * late)
+
+    def answered(self, now: float, seconds: float, overtaken: bool = False) -> None:
+        """The provider took so long to answer one message, from the moment that it was written.
+
+        ``overtaken``: it has answered what came after that before, or may have. Then it took its time, and is not behind.
+        """
         self.answer_time += (seconds - self.answer_time) / 16
+        least = seconds if self._least is None else self._least
+        self._least = min(seconds, least + (seconds - least) * min(now - self._heard, MOMENT) / SLOWER)
+        self._heard = now
+        self._lately.append(self._least if overtaken else seconds)
+        written = next((at for at in self._open if abs(at - now + seconds) < INSTANT), None)
+        if written is not None:
+            self._open.remove(written)
+            insort(self._arrived, written + min(self._lately) - self._least)
 
     def limit(self, rate: float | None) -> None:
         """Set the rate. What was written in the last second counts against it."""
@@ -55,7 +94,7 @@ class Throttle:
         if wait > 0:
             return wait
         self._tokens -= 1.0
-        self._written.append(now)
+        self._open.append(now)
         return 0.0
 
     def _until_token(self, now: float, rate: float) -> float:
@@ -65,8 +104,11 @@ class Throttle:
         return (1.0 - self._tokens) / (rate * MARGIN)
 
     def _until_room(self, now: float, rate: float) -> float:
-        written = self._written
-        while written and written[0] <= now - WINDOW:
-            written.popleft()
-        over = len(written) - ceil(rate)
-        return 0.0 if over < 0 else written[over] + WINDOW - now
+        for times in (self._arrived, self._open):
+            while times and times[0] <= now - WINDOW:
+                times.popleft()
+        over = len(self._arrived) + len(self._open) - ceil(rate)
+        if over < 0:
+            return 0.0
+        first = self._arrived[over] if over < len(self._arrived) else self._open[over - len(self._arrived)]
+        return first + WINDOW - now

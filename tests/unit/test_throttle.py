@@ -2,14 +2,17 @@
 
 import math
 from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Sequence
+from heapq import heappop, heappush
 from itertools import accumulate
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inm.core.throttle import Throttle, share, slot
+from inm.core.throttle import LATELY, Throttle, share, slot
 
 RATES = st.one_of(st.integers(1, 60).map(float), st.floats(0.2, 60.0))
 GAPS = st.lists(st.one_of(st.just(0.0), st.floats(0.0, 0.05), st.floats(0.0, 2.0)), min_size=1, max_size=200)
@@ -117,6 +120,79 @@ def test_two_workers_together_keep_to_the_rate() -> None:
     times += saturated(one, 5.0, lag, at=10.5) + saturated(Throttle(share(500.0, 3, 6)), 5.0, lag, at=10.5)
     assert busiest(sorted(times)) <= 510
     assert len(times) >= 0.97 * 500 * 15
+
+
+class Peer:
+    """Reads and answers in order, at once after ``away`` seconds on the wire, but not while it stands still."""
+
+    def __init__(self, away: float, stands: Sequence[tuple[float, float]]) -> None:
+        self.arrived: list[float] = []
+        self.away = away
+        self._stands = stands
+        self._answers: deque[tuple[float, float]] = deque()
+
+    def write(self, now: float, written: float) -> None:
+        """``written``: when its writer thinks that it did."""
+        self.arrived.append(next((end for begin, end in self._stands if begin <= now < end), now))
+        self._answers.append((self.arrived[-1] + self.away, written))
+
+    def answers(self, now: float) -> list[float]:
+        """When each part was written that has an answer now."""
+        found = []
+        while self._answers and self._answers[0][0] <= now:
+            found.append(self._answers.popleft()[1])
+        return found
+
+
+STILL = st.lists(st.tuples(st.floats(1.1, 2.0), st.floats(0.0, 0.6)), max_size=3)
+"""How long after the last time, and for how long."""
+
+
+def spans(still: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    found, at = [], 0.0
+    for gap, length in still:
+        found.append((at + gap, at + gap + length))
+        at += gap + length
+    return found
+
+
+@given(STILL, STILL, st.sampled_from([0.0, 0.001, 0.05, 0.3]), st.sampled_from([20.0, 250.0, 500.0]))
+@settings(max_examples=60)
+def test_what_a_provider_could_not_read_counts_when_it_does(
+    its: list[tuple[float, float]], ours: list[tuple[float, float]], away: float, rate: float
+) -> None:
+    """Also if the writer stands still between its look at the clock and the write."""
+    throttle, peer, own = Throttle(rate), Peer(away, spans(its)), spans(ours)
+    now = 0.0
+    while now < 6.0:
+        looked = now
+        now = next((end for begin, end in own if begin <= now < end), now)
+        for at in writes(throttle, looked):
+            peer.write(now, at)
+        for at in peer.answers(now):
+            throttle.answered(now, now - at)
+        now += 0.002
+    lost = sum(end - begin for begin, end in [*spans(its), *own])
+    assert busiest(peer.arrived) <= rate * 1.01 + LATELY + 2
+    assert len(peer.arrived) >= 0.95 * rate * (6.0 - 1.5 * lost) - 4
+
+
+@pytest.mark.parametrize(("least", "most"), [(0.001, 0.05), (0.05, 0.5), (0.3, 3.0)])
+@pytest.mark.parametrize("rate", [1.0, 10.0, 500.0])
+def test_a_provider_that_takes_its_time_is_not_taken_for_one_that_is_behind(rate: float, least: float, most: float) -> None:
+    throttle, chance = Throttle(rate), Random(1)
+    under_way: list[tuple[float, float]] = []
+    now = newest = written = 0.0
+    while now < 20.0:
+        for at in writes(throttle, now):
+            heappush(under_way, (now + chance.uniform(least, most), at))
+            written += 1
+        while under_way and under_way[0][0] <= now:
+            _, at = heappop(under_way)
+            throttle.answered(now, now - at, at < newest)
+            newest = max(newest, at)
+        now += 0.002
+    assert written >= 0.94 * rate * 20
 
 
 @given(st.floats(0.5, 1000.0), st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 5)), min_size=1, max_size=50))

@@ -142,7 +142,8 @@ class Pool(Line[Job]):
         began = asyncio.get_running_loop().time()
         try:
             job.settle(await self._carry(job.delivery))
-            self._throttle.answered(asyncio.get_running_loop().time() - began)
+            now = asyncio.get_running_loop().time()
+            self._throttle.answered(now, now - began, overtaken=True)
         except NotSentError as error:
             self._again(job, error)
         except Exception as error:

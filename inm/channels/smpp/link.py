@@ -89,6 +89,8 @@ class Link(asyncio.Protocol):
         self._rest = b""
         self._sequence = 0
         self._flights: dict[int, _Flight] = {}
+        self._newest = 0.0
+        """The last deadline of those that were answered."""
         self._backlog: deque[tuple[Message, int, int]] = deque()
         self._later = 0
         self._full = False
@@ -185,6 +187,7 @@ class Link(asyncio.Protocol):
             out += (wire.HEADER.pack(wire.HEADER.size + len(body), wire.SUBMIT_SM, 0, sequence), body)
         if out:
             self.write(b"".join(out))
+            owner.pace.wrote(now, self._loop.time())
 
     def sweep(self, now: float) -> None:
         """Give up parts whose time is over, and find out whether the peer is alive."""
@@ -239,9 +242,10 @@ class Link(asyncio.Protocol):
         if flight is None:
             self._owner.counts["late"] += 1
             return
+        self._owner.pace.answered(self._heard, self._heard - flight.deadline + self._account.submit_timeout, flight.deadline < self._newest)
+        self._newest = max(self._newest, flight.deadline)
         if pdu.status == 0 and pdu.command == wire.SUBMIT_SM_RESP:
             self._owner.pace.accepted(self._heard)
-            self._owner.pace.answered(self._heard - flight.deadline + self._account.submit_timeout)
             provider_id = wire.c_octets(pdu.body)
             ids = [self._account.provider_id(provider_id)] if provider_id else []
             flight.message.settle(flight.part, Answer(Result.SENT, ids))

@@ -158,7 +158,8 @@ class Pool(Line[Job]):
         began = asyncio.get_running_loop().time()
         try:
             job.settle(await link.submit(compose(job.delivery), job.begin))
-            self._throttle.answered(asyncio.get_running_loop().time() - began)
+            now = asyncio.get_running_loop().time()
+            self._throttle.answered(now, now - began, overtaken=True)
         except UnsendableError as error:
             job.settle(error.answer)
         except LinkLostError as error:
