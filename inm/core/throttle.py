@@ -5,9 +5,9 @@ from collections import deque
 from math import ceil
 
 WINDOW = 1.01
-"""Seconds in which a rate is never exceeded: providers count by the second, nobody knows where theirs begins, and what was written a
-hundredth of a second before it may arrive in it. At the pace of :data:`MARGIN` that holds by itself."""
-MARGIN = 0.99
+"""Seconds in which a rate is never exceeded: providers count by the second, nobody knows where theirs begins, and what was written
+a hundredth of a second before it may arrive in it. At the pace of :data:`MARGIN` that holds by itself."""
+MARGIN = 0.985
 """Share of the rate that is used in the long run. What leaves evenly arrives unevenly: without it, a provider's own seconds had more."""
 CATCH_UP = 0.15
 """Seconds of its rate that a route may make up for at once: what it could not write while the process was busy. Two parts at least."""
@@ -15,6 +15,10 @@ LATELY = 4
 """Answers of which the shortest tells how far a provider is behind: one that takes its time for a single message is not behind."""
 INSTANT = 1e-6
 """Seconds by which two times of the same moment differ at most, reckoned in two ways."""
+SLOW = 0.005
+"""Seconds that a write may take without being late."""
+ALONE = 0.04
+"""Seconds by which an answer alone may tell that it is."""
 SLOWER = 20.0
 """Seconds in which a provider's shortest answer time follows it to a longer one, for two thirds of the way."""
 MOMENT = 0.1
@@ -56,9 +60,12 @@ class Throttle:
         self._heard = 0.0
         """When an answer came last."""
         self._lately: deque[float] = deque(maxlen=LATELY)
+        """By how much more the last answers took."""
 
     def wrote(self, looked: float, now: float) -> None:
         """What :meth:`wait` let go at ``looked`` has left by ``now``: the process may have stood still in between."""
+        if now - looked < SLOW:
+            return
         late = 0
         while self._open and self._open[-1] >= looked:
             self._open.pop()
@@ -74,11 +81,12 @@ class Throttle:
         least = seconds if self._least is None else self._least
         self._least = min(seconds, least + (seconds - least) * min(now - self._heard, MOMENT) / SLOWER)
         self._heard = now
-        self._lately.append(self._least if overtaken else seconds)
+        late = 0.0 if overtaken else seconds - self._least
+        self._lately.append(late)
         written = next((at for at in self._open if abs(at - now + seconds) < INSTANT), None)
         if written is not None:
             self._open.remove(written)
-            insort(self._arrived, written + min(self._lately) - self._least)
+            insort(self._arrived, written + max(min(late, ALONE), min(self._lately)))
 
     def limit(self, rate: float | None) -> None:
         """Set the rate. What was written in the last second counts against it."""
@@ -91,7 +99,7 @@ class Throttle:
         if self.rate <= 0:
             return WINDOW
         wait = max(self._until_token(now, self.rate), self._until_room(now, self.rate))
-        if wait > 0:
+        if wait > INSTANT:
             return wait
         self._tokens -= 1.0
         self._open.append(now)
