@@ -169,6 +169,7 @@ def test_what_a_provider_could_not_read_counts_when_it_does(
         now = next((end for begin, end in own if begin <= now < end), now + 0.0001)
         for at in writes(throttle, looked):
             peer.write(now, at)
+        throttle.wrote(looked, now)
         for at in peer.answers(now):
             throttle.answered(now, now - at)
         now += 0.002
