@@ -1,6 +1,6 @@
 """Sessions and attempts: what we did not sign is nothing, and guessing comes to an end, for a while."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inm.core import attempts, sessions
@@ -28,6 +28,7 @@ def test_any_text_is_no_session(text: str) -> None:
 
 
 @given(st.integers(0, 200), st.characters())
+@example(45, "\udce9")
 def test_one_character_makes_another_cookie(place: int, character: str) -> None:
     value = sessions.cookie(SECRET, SESSION)
     assert sessions.read(SECRET, value) == SESSION
