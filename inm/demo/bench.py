@@ -33,7 +33,7 @@ SETTLE = 3.0
 )
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 8), help="Worker processes, and bare pipes.")
 @click.option(
-    "--users", default=0, show_default=True, type=click.IntRange(0), help="Users in the table; a fifth of the requests names one."
+    "--users", default=100_000, show_default=True, type=click.IntRange(0), help="Users in the table, for whom SMS are; 0: for numbers."
 )
 @click.option(
     "--email", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="Share of e-mails; above 0 there is no bare pipe."

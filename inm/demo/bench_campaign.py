@@ -3,19 +3,15 @@
 import asyncio
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
-import msgspec
+from inm.demo.bench_load import TENANT
+from inm.demo.installation import Installation
 
-from inm.demo.bench_rig import Rig
-from inm.demo.installation import CONFIG, Installation
-
-TENANT, SCENARIO, NAME = "acme", "weekend-offer", "bench"
-ROUTE = "smsc-1"
+SCENARIO, NAME = "weekend-offer", "bench"
 AFTER = 60
 """Seconds until a message without a receipt is given up: so long is it open what became of one whose worker died."""
 DOCUMENTS = f"""
@@ -38,36 +34,13 @@ variants:
   en: {{text: "{{{{ name }}}}, this weekend data cost you nothing: open the app and take the offer until Friday. Acme"}}
   it: {{text: "{{{{ name }}}}, questo weekend i dati sono gratis: apri l'app e attiva l'offerta entro venerdì. Acme"}}
 """
-"""Written down beside the demo's own: the campaigns of these have a first step by HTTP, or a further one by e-mail."""
+"""The demo's own campaigns have a first step by HTTP, or a further one by e-mail."""
 SETTLED = 5.0
 """Seconds between two looks at a campaign whose messages are all sent."""
 LIMIT = AFTER + 60.0
 """Seconds until each recipient must have its end."""
 TRIES = 3
 """The ledger is told some seconds behind the records."""
-
-
-class Throttled(Rig):
-    """A rig whose SMSC route has a rate, and whose tenant has the campaign's scenario."""
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self._config = self.folder / "config"
-        configure(self._config, rate)
-
-    def environment(self) -> dict[str, str]:
-        """As for any rig, with the configuration of its own."""
-        return super().environment() | {"INM_CONFIG": str(self._config)}
-
-
-def configure(folder: Path, rate: float) -> None:
-    """Write there what the demo has, with the route's rate and the campaign's documents."""
-    shutil.copytree(CONFIG, folder)
-    file = folder / "inm.yaml"
-    settings = msgspec.yaml.decode(file.read_bytes())
-    settings["routes"][ROUTE]["rate"] = rate
-    file.write_bytes(msgspec.yaml.encode(settings))
-    (folder / "tenants" / TENANT / f"{SCENARIO}.yaml").write_text(DOCUMENTS, encoding="utf-8")
 
 
 class Said(NamedTuple):

@@ -1,4 +1,4 @@
-"""The load of a measurement: requests of the demo's two tenants, sent ahead of the workers or at a pace."""
+"""The load of a measurement: requests sent ahead of the workers or at a pace."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -10,10 +10,9 @@ from aiokafka import AIOKafkaProducer
 
 from inm import topics
 from inm.core.records import LANES
-from inm.core.users import Upsert
+from inm.demo.bench_load import FIELDS, LANGUAGES, SCENARIOS, TENANT, scenario, upserts
 from inm.demo.bench_meter import PERIOD, Meter
 
-LANGUAGES = ("it", "en", "ru")
 EDRS = 3
 """EDRs of an SMS notification that goes well: accepted, submitted, delivered."""
 TICK = 0.01
@@ -23,69 +22,50 @@ BURST = 500
 LEAST, DEPTH = 3000, 2.5
 """Notifications under way in a saturating load: so many, or seconds of the present rate. The SMSC alone keeps each for a second."""
 
-_ROAMING = {"country": "France", "call": 0.19, "sms": 0.06, "data": 0.002, "included": 4096}
-_CHARGING = {"station": "Lugano Nord #7", "energy": 41.5, "cost": 18.26, "grace": 15}
 _INVOICE = {"invoice": "2026-%(n)08d", "amount": 34.9, "due": "2026-12-15", "link": "https://acme.example/i/%(n)d"}
 
 
 class Requests:
-    """Request records by their number: of ten one has two parts, lanes and languages take turns.
+    """Request records by their number: scenarios, lanes and languages take turns, and of ten SMS one has two parts.
 
-    ``email`` is the share of e-mail invoices, ``users`` how many users :meth:`upserts` tells INM of; a fifth of the SMS then
-    names one of these instead of a number. Text is put together from patterns: the load must cost next to nothing.
+    ``users`` is how many users :meth:`upserts` tells INM of: each SMS is for one of these; without users it names a number.
+    ``email`` is the share of e-mail invoices. Text is put together from patterns: the load must cost next to nothing.
     """
 
     def __init__(self, run: str, users: int = 0, email: float = 0.0) -> None:
         self.run = run
         self._users = users
         self._email = round(100 * email)
-        self._cycle = 10 * len(LANES) * len(LANGUAGES)
+        self._cycle = SCENARIOS * len(LANGUAGES)
         self._sms = [self._pattern(number) for number in range(self._cycle)]
         self._mails = [self._mail(number) for number in range(self._cycle)]
 
-    def __getitem__(self, number: int) -> tuple[str, bytes]:
-        """The tenant and the record of a request."""
+    def __getitem__(self, number: int) -> bytes:
+        """The record of a request."""
         # 37 and 100 have no common divisor: mails are spread over each hundred instead of its beginning
         patterns = self._mails if number * 37 % 100 < self._email else self._sms
-        tenant, pattern = patterns[number % self._cycle]
-        return tenant, pattern % {b"n": number, b"u": number % max(1, self._users)}
+        return patterns[number % self._cycle] % {b"n": number, b"u": number % max(1, self._users)}
+
+    def upserts(self, partitions: int) -> Iterator[tuple[int, bytes, bytes]]:
+        """User data for ``inm.users``: partition, key and record."""
+        for upsert in upserts(self._users, self.user):
+            yield topics.partition_of_key(upsert.key, partitions), upsert.key.encode(), msgspec.json.encode(upsert)
 
     def user(self, number: int) -> str:
         """The id of a user."""
         return f"{self.run}-user-{number}"
 
-    def upserts(self, partitions: int) -> Iterator[tuple[int, bytes, bytes]]:
-        """User data for ``inm.users``: partition, key and record."""
-        for number in range(self._users):
-            upsert = Upsert(
-                key=f"acme/{self.user(number)}",
-                language=LANGUAGES[number % len(LANGUAGES)],
-                phone=f"+39334{number:07}",
-                name=f"Customer {number}",
-            )
-            yield topics.partition_of_key(upsert.key, partitions), upsert.key.encode(), msgspec.json.encode(upsert)
+    def _pattern(self, number: int) -> bytes:
+        language = LANGUAGES[number // SCENARIOS]
+        to = {"user": f"{self.run}-user-%(u)d"} if self._users else {"phone": "+39333%(n)07d", "language": language}
+        return self._record({"scenario": scenario(number), "to": to, "fields": FIELDS})
 
-    def _pattern(self, number: int) -> tuple[str, bytes]:
-        kind = number % 10
-        language = LANGUAGES[number // 10 % len(LANGUAGES)]
-        to = {"phone": "+39333%(n)07d", "language": language}
-        if kind == 0:  # two parts in these languages, four in Russian
-            to["language"] = "en" if language == "ru" else language
-            return "acme", self._record(number, "roaming-welcome", to, _ROAMING)
-        if kind < 3:
-            to["language"] = "en" if language == "ru" else language
-            return "volta", self._record(number, "charging-finished", to, _CHARGING)
-        if kind < 5 and self._users:
-            to = {"user": f"{self.run}-user-%(u)d"}
-        return "acme", self._record(number, "otp", to, {"code": "%(n)06d"})
-
-    def _mail(self, number: int) -> tuple[str, bytes]:
+    def _mail(self, number: int) -> bytes:
         to = {"email": "customer%(n)d@customers.example", "language": LANGUAGES[number % len(LANGUAGES)]}
-        return "acme", self._record(number, "invoice-ready", to, _INVOICE)
+        return self._record({"scenario": "invoice-ready", "to": to, "fields": _INVOICE, "lane": LANES[number % len(LANES)]})
 
-    def _record(self, number: int, scenario: str, to: dict[str, str], fields: dict[str, Any]) -> bytes:
-        lane = LANES[number % len(LANES)]
-        return msgspec.json.encode({"scenario": scenario, "to": to, "fields": fields, "request_id": f"{self.run}-%(n)d", "lane": lane})
+    def _record(self, request: dict[str, Any]) -> bytes:
+        return msgspec.json.encode(request | {"request_id": f"{self.run}-%(n)d"})
 
 
 async def pour(producer: AIOKafkaProducer, topic: str, records: Iterable[tuple[int, bytes | None, bytes]]) -> int:
@@ -114,7 +94,7 @@ class Feed:
         self._meter = meter
         self._requests = requests
         self._producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, max_batch_size=512 * 1024)
-        self._turns: dict[str, int] = {}
+        self._turn = 0
 
     async def start(self) -> None:
         await self._producer.start()
@@ -161,15 +141,12 @@ class Feed:
             before, now = now, await self._meter.count(topics.EDR)
 
     async def _send(self, count: int) -> None:
-        """One batch a tenant, each to the next partition of its topic."""
-        builders: dict[str, Any] = {}
+        """One batch, to the next partition."""
+        builder = self._producer.create_batch()
         for number in range(self.sent, self.sent + count):
-            tenant, value = self._requests[number]
-            builder = builders.get(tenant) or builders.setdefault(tenant, self._producer.create_batch())
-            builder.append(key=None, value=value, timestamp=None)
+            builder.append(key=None, value=self._requests[number], timestamp=None)
         self.sent += count
-        for tenant, builder in builders.items():
-            topic = topics.requests(tenant)
-            turn = self._turns[topic] = self._turns.get(topic, 0) + 1
-            partitions = await self._producer.partitions_for(topic)
-            await (await self._producer.send_batch(builder, topic, partition=turn % len(partitions)))
+        self._turn += 1
+        topic = topics.requests(TENANT)
+        partitions = await self._producer.partitions_for(topic)
+        await (await self._producer.send_batch(builder, topic, partition=self._turn % len(partitions)))

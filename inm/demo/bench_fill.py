@@ -11,9 +11,9 @@ from inm.core.edr import Event
 from inm.core.ids import user_key
 from inm.core.records import Recipient, Request
 from inm.demo.bench_feed import Requests, pour
+from inm.demo.bench_load import TENANT
 from inm.demo.bench_meter import Meter
 
-TENANT = "acme"
 PARTS = 2
 """Of a roaming-welcome in English."""
 EDRS = 2

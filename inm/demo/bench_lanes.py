@@ -14,8 +14,9 @@ from aiokafka import AIOKafkaProducer
 from rich.table import Table
 
 from inm.demo.bench_arrivals import Arrivals, Span, busiest, ranks, used, waits
-from inm.demo.bench_campaign import SCENARIO, TENANT, Campaign, Throttled, check
+from inm.demo.bench_campaign import DOCUMENTS, SCENARIO, Campaign, check
 from inm.demo.bench_fates import Fates
+from inm.demo.bench_load import TENANT
 from inm.demo.bench_passwords import Passwords
 from inm.demo.bench_rig import Rig
 from inm.demo.bench_run import conclude, rigged, talk
@@ -53,7 +54,7 @@ def command(file: Path | None, **options: Any) -> None:
 
 
 async def _main(*, recipients: int, rate: float, workers: int, urgent: float, kill: bool) -> dict[str, Any]:
-    async with rigged(Throttled(rate), arrivals=True) as (rig, settings, meter):
+    async with rigged(Rig(rate, DOCUMENTS), arrivals=True) as (rig, settings, meter):
         rig.make_way()
         begins = await meter.ends(EDR)
         names = [f"worker-{number}" for number in range(1, workers + 1)]

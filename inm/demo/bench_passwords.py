@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 
 from inm import topics
 from inm.core.records import Recipient, Request
-from inm.demo.bench_campaign import TENANT
+from inm.demo.bench_load import TENANT
 
 
 class Passwords:

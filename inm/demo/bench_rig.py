@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 from time import monotonic
 
+from inm.demo.bench_load import RATE, configure
 from inm.demo.bench_meter import children
 from inm.demo.child import Child
 from inm.demo.installation import READY_TIMEOUT, Installation
 
-RECEIPT_DELAY = 1.0
-"""Seconds until the SMSC reports: about what a handset that is on takes."""
+RECEIPT_DELAY, RECEIPT_JITTER = 1.0, 2.0
+"""Seconds until the SMSC reports at the soonest, and up to how much later each time: about what handsets that are on take."""
 
 NICER = 5
 """By how much the measured have less priority than who measures."""
@@ -22,15 +23,18 @@ NICER = 5
 class Rig(Installation):
     """``await rig.start_providers()`` first; the simulators inside of this process stay idle."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate: float = RATE, more: str = "") -> None:
+        """``rate`` of the SMSC's route; ``more`` documents beside those of the load."""
         super().__init__()
+        self._config = self.folder / "config"
+        configure(self._config, rate, more)
         self._providers: dict[str, str] = {}
         self.arrivals = self.folder / "arrivals.log"
         """When each part came to the SMSC, if that is asked for."""
 
     def environment(self) -> dict[str, str]:
-        """As for any installation, with the addresses of the providers' processes."""
-        return super().environment() | self._providers
+        """As for any installation, with a configuration of its own and the addresses of the providers' processes."""
+        return super().environment() | {"INM_CONFIG": str(self._config)} | self._providers
 
     @property
     def smsc_address(self) -> str:
@@ -39,7 +43,8 @@ class Rig(Installation):
 
     async def start_providers(self, *, email: bool = False, receipts: bool = True, arrivals: bool = False) -> None:
         """The SMSC, which may keep its receipts for itself and note what comes when, and, if it is asked for, the SMTP server."""
-        reports = ("--receipt-delay", str(RECEIPT_DELAY)) if receipts else ("--receipt", "DELIVRD=0")
+        delays = ("--receipt-delay", str(RECEIPT_DELAY), "--receipt-jitter", str(RECEIPT_JITTER))
+        reports = delays if receipts else ("--receipt", "DELIVRD=0")
         notes = ("--log", str(self.arrivals)) if arrivals else ()
         port = await self._start("smsc", r"127\.0\.0\.1:(\d+)", "inm.demo.smsc", "--port", "0", *reports, *notes)
         self._providers["INM_ROUTE_SMSC_1_HOSTS"] = f"127.0.0.1:{port}"

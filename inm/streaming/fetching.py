@@ -1,6 +1,7 @@
 """What a fetch asks for, and how long it waits for company."""
 
 from collections.abc import Collection, Iterable
+from pathlib import Path
 from time import monotonic, process_time
 from typing import Any
 
@@ -11,10 +12,12 @@ FETCH_MAX_WAIT = (5, 40)
 """Milliseconds the broker may keep a fetch for more data, at least and at most; Faust has 1 500. aiokafka has one fetch under way to a
 broker: a partition whose records were just taken is not in it, and waits until it ends."""
 PER_PARTITION = 4
-"""Milliseconds of that for each partition of which the last one brought something, in a process that is busy all the time, and as much less
-as it is less busy: a fetch costs as much as dozens of records, so who has time fetches often, and who has none in large pieces."""
+"""Milliseconds of that for each partition of which the last one brought something, where process or machine is busy all the time. A fetch
+costs as much as dozens of records, so who has no time fetches in large pieces."""
+FREE = 0.6
+"""Up to this share of its core, and of the machine, a process has time: it fetches as often as it can, and nobody waits for company."""
 BUSY_OVER = 0.5
-"""Seconds over which it is measured how busy the process is."""
+"""Seconds over which it is measured how busy process and machine are."""
 FETCH_MIN_BYTES = 64 * 1024
 """Bytes for which a fetch does not wait."""
 IDLE_WAIT = 250
@@ -28,6 +31,16 @@ WARM = 1.0
 ROUND = 0.1
 """Seconds from one fetch that names all partitions to the next, while there is something to do: the broker looks into each partition that a
 fetch names, and most have nothing. Whoever has nothing to do names all of them every time, and hears of the first record at once."""
+
+
+def _machine() -> tuple[int, int]:
+    """Processor time of all that runs here, and in all, since the machine began; (0, 0) where Linux does not tell."""
+    try:
+        with Path("/proc/stat").open(encoding="ascii") as file:
+            times = [int(each) for each in file.readline().split()[1:9]]
+    except (OSError, ValueError):
+        return 0, 0
+    return sum(times) - times[3] - times[4], sum(times)
 
 
 class _Narrowed:
@@ -46,6 +59,7 @@ class Fetches:
         self._busy = 0.0
         self._measured = 0.0, 0.0
         """When, and after how much CPU time."""
+        self._machine = 0, 0
         self._warm: dict[tuple[str, int], float] = {}
         """Until when each partition is in every fetch."""
         self._rounds: dict[int, float] = {}
@@ -86,9 +100,11 @@ class Fetches:
         least, most = FETCH_MAX_WAIT
         now, spent = monotonic(), process_time()
         if now - self._measured[0] >= BUSY_OVER:
-            self._busy = (spent - self._measured[1]) / (now - self._measured[0])
-            self._measured = now, spent
-        self._wait = round(min(max(least, PER_PARTITION * self._busy * len(tps)), most))
+            own, machine = (spent - self._measured[1]) / (now - self._measured[0]), _machine()
+            others = (machine[0] - self._machine[0]) / max(1, machine[1] - self._machine[1])
+            self._busy, self._measured, self._machine = max(own, others), (now, spent), machine
+        pressed = max(0.0, self._busy - FREE) / (1 - FREE)
+        self._wait = round(min(max(least, PER_PARTITION * pressed * len(tps)), most))
         self.expect(tps)
 
     def expect(self, tps: Iterable[tuple[str, int]]) -> None:

@@ -12,48 +12,58 @@ from inm.cli import group
 from inm.core.catalogue import Catalogue
 from inm.core.decide import Send, decide
 from inm.core.edr import Edr, Event, Times
-from inm.core.records import LANES, Lane
+from inm.core.records import Lane
 from inm.core.requests import expand, parse
-from inm.core.users import User
+from inm.core.users import Upsert, User
 from inm.demo import bench_disk as disk
 from inm.demo import bench_fill as fill
 from inm.demo import bench_pipe as pipe
 from inm.demo.bench import Result, Sample, regression
 from inm.demo.bench_feed import Requests
+from inm.demo.bench_load import RATE, TENANT, configure, scenario
 from inm.demo.bench_meter import Count, Mark, cpu_of, mb_of
 from inm.demo.bench_trials import TRIALS, Return
 from inm.demo.smsc.pdus import Receipt, deliver_sm, submit_sm
 from inm.documents import load_catalogue
 from inm.streaming.database import Database
 
-CONFIG = Path(__file__).parents[2] / "config"
 NOW = 1_795_334_400_000
 CYCLE = 900
 
 
 @pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
-    return load_catalogue(settings.load({"INM_CONFIG": str(CONFIG), "INM_SMSC_PASSWORD": "secret", "INM_INBOX_SECRET": "secret"}))
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+    folder = tmp_path_factory.mktemp("bench") / "config"
+    configure(folder)
+    found = settings.load({"INM_CONFIG": str(folder), "INM_SMSC_PASSWORD": "secret", "INM_INBOX_SECRET": "secret"})
+    assert found.rates({"sms"}) == {"smsc-1": RATE}
+    return load_catalogue(found)
 
 
 def sends(catalogue: Catalogue, requests: Requests) -> list[Send]:
+    users = {upsert.key: upsert.user(NOW) for _, _, upsert in map(decoded, requests.upserts(6))}
     found = []
     for number in range(CYCLE):
-        tenant, value = requests[number]
-        (notification,) = expand(parse(value, tenant, catalogue), tenant, "", NOW, 6)
-        decision = decide(notification, catalogue.book(tenant), None, NOW)
+        (notification,) = expand(parse(requests[number], TENANT, catalogue), TENANT, "", NOW, 6)
+        decision = decide(notification, catalogue.book(TENANT), users.get(notification.key), NOW)
         assert isinstance(decision, Send), decision
         found.append(decision)
     return found
 
 
-def test_of_ten_sms_one_has_two_parts_and_lanes_take_turns(catalogue: Catalogue) -> None:
-    deliveries = [send.delivery for send in sends(catalogue, Requests("run"))]
+def decoded(told: tuple[int, bytes, bytes]) -> tuple[int, bytes, Upsert]:
+    return told[0], told[1], msgspec.json.decode(told[2], type=Upsert)
+
+
+@pytest.mark.parametrize("users", [0, 60])
+def test_of_ten_sms_one_has_two_parts_and_lanes_languages_and_scenarios_take_turns(catalogue: Catalogue, users: int) -> None:
+    found = sends(catalogue, Requests("run", users))
+    deliveries = [send.delivery for send in found]
     assert Counter(delivery.parts for delivery in deliveries) == {1: CYCLE * 9 // 10, 2: CYCLE // 10}
-    assert Counter(delivery.lane for delivery in deliveries) == dict.fromkeys(LANES, CYCLE // 3)
-    assert {delivery.language for delivery in deliveries} == {"it", "en", "ru"}
-    assert {delivery.tenant for delivery in deliveries} == {"acme", "volta"}
-    assert {delivery.channel for delivery in deliveries} == {"sms"}
+    assert min(Counter(delivery.lane for delivery in deliveries).values()) >= CYCLE * 0.3
+    assert min(Counter(delivery.language for delivery in deliveries).values()) >= CYCLE * 0.3
+    assert Counter(delivery.template for delivery in deliveries) == {scenario(number): CYCLE // 20 for number in range(20)}
+    assert {(send.grounds.rules, send.grounds.rule, bool(send.grounds.misses)) for send in found} == {(10, 10, not users)}
 
 
 def test_every_request_is_another_notification(catalogue: Catalogue) -> None:
@@ -65,13 +75,10 @@ def test_the_share_of_mails_is_kept(catalogue: Catalogue) -> None:
     assert channels == {"email": CYCLE * 3 // 10, "sms": CYCLE * 7 // 10}
 
 
-def test_a_fifth_names_a_user_that_is_told_of() -> None:
+def test_each_names_a_user_that_is_told_of() -> None:
     requests = Requests("run", users=7)
-    known = {msgspec.json.decode(value)["key"] for _, _, value in requests.upserts(6)}
-    asked = [msgspec.json.decode(requests[number][1])["to"] for number in range(CYCLE)]
-    named = [f"acme/{to['user']}" for to in asked if "user" in to]
-    assert len(named) == CYCLE // 5
-    assert set(named) == known
+    known = {upsert.key for _, _, upsert in map(decoded, requests.upserts(6))}
+    assert {f"{TENANT}/{msgspec.json.decode(requests[number])['to']['user']}" for number in range(CYCLE)} == known
 
 
 def test_cpu_time_is_read_behind_any_process_name() -> None:
@@ -186,7 +193,7 @@ def test_a_strict_smsc_takes_what_the_bare_pipe_submits_and_its_receipts_tell_th
 
 
 def test_an_open_notification_has_as_many_parts_as_are_counted_and_waits_for_long(catalogue: Catalogue) -> None:
-    (notification,) = expand(parse(fill.request("u", "r"), "acme", catalogue), "acme", "", NOW, 6)
+    (notification,) = expand(parse(fill.request("u", "r"), TENANT, catalogue), TENANT, "", NOW, 6)
     decision = decide(notification, catalogue.book("acme"), User("acme/u", NOW + 1, phone="+393331112233"), NOW)
     assert isinstance(decision, Send)
     assert decision.delivery.parts == fill.PARTS

@@ -17,8 +17,9 @@ from inm.core.decide import Send, decide
 from inm.core.edr import Edr, Event, Times
 from inm.core.requests import expand, parse
 from inm.demo.bench_arrivals import EDGE, Arrival, Arrivals, Span, busiest, ranks, used, waits
-from inm.demo.bench_campaign import SCENARIO, TENANT, configure, write_audience
+from inm.demo.bench_campaign import DOCUMENTS, SCENARIO, write_audience
 from inm.demo.bench_fates import Fates
+from inm.demo.bench_load import TENANT, configure
 from inm.demo.bench_passwords import Passwords
 from inm.demo.smsc.__main__ import Noting
 from inm.demo.smsc.pdus import Part
@@ -136,7 +137,7 @@ class _Producer:
 
 
 async def test_campaign_and_passwords_are_one_part_each_to_numbers_of_their_own(tmp_path: Path) -> None:
-    configure(tmp_path / "config", 250.0)
+    configure(tmp_path / "config", 250.0, DOCUMENTS)
     found = settings.load({"INM_CONFIG": str(tmp_path / "config"), "INM_SMSC_PASSWORD": "secret", "INM_INBOX_SECRET": "secret"})
     assert found.rates({"sms"}) == {"smsc-1": 250.0}
     catalogue = load_catalogue(found)

@@ -9,7 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from inm.streaming import fetching
-from inm.streaming.fetching import FETCH_MAX_WAIT, FETCH_MIN_BYTES, IDLE_WAIT, ROUND, WARM, Fetches
+from inm.streaming.fetching import FETCH_MAX_WAIT, FETCH_MIN_BYTES, IDLE_WAIT, ROUND, WARM, Fetches, _machine
 
 Plan = tuple[int, int, list[int]]
 """How long a fetch waits (ms), for how many bytes, and which partitions it names."""
@@ -47,6 +47,8 @@ class Bench:
         self.clock = {"monotonic": 200.0, "process_time": 50.0}
         for name in self.clock:
             monkeypatch.setattr(fetching, name, lambda name=name: self.clock[name])
+        self.used, self.all = 1_000, 5_000
+        monkeypatch.setattr(fetching, "_machine", lambda: (self.used, self.all))
         self.fetcher: Any = Fetcher()
         self.fetches = Fetches()
         self.fetches.pace(self.fetcher)
@@ -80,18 +82,27 @@ async def test_a_fetch_waits_long_only_where_the_last_one_brought_nothing_and_th
     assert (await bench.after(full=False))[:2] == busy[:2]
 
 
+@pytest.mark.parametrize(("own", "machine"), [(1.0, 0.0), (0.0, 1.0), (0.3, 1.0)])
 @pytest.mark.parametrize(
-    ("busy", "brought", "wait"), [(1.0, 1, 5), (1.0, 8, 32), (0.5, 8, 16), (0.1, 8, 5), (1.0, 500, 40), (0.5, 500, 40)]
+    ("busy", "brought", "wait"),
+    [(1.0, 1, 5), (1.0, 8, 32), (0.8, 8, 16), (0.6, 8, 5), (0.1, 8, 5), (1.0, 500, 40), (0.8, 500, 40), (0.6, 500, 5)],
 )
-async def test_a_fetch_waits_by_what_the_last_one_brought_and_how_busy_the_process_is(
-    bench: Bench, busy: float, brought: int, wait: int
+async def test_a_fetch_waits_by_what_the_last_one_brought_and_how_busy_process_or_machine_is(
+    bench: Bench, own: float, machine: float, busy: float, brought: int, wait: int
 ) -> None:
     tps = [("topic", number) for number in range(brought)]
     bench.fetches.brought(tps)
     bench.clock["monotonic"] += 1.0
-    bench.clock["process_time"] += busy
+    bench.clock["process_time"] += own * busy
+    bench.used += round(200 * machine * busy)
+    bench.all += 200
     bench.fetches.brought(tps)
     assert (await bench.after(full=True))[:2] == (wait, FETCH_MIN_BYTES)
+
+
+def test_the_machine_tells_how_busy_it_is() -> None:
+    used, all_ = _machine()
+    assert 0 < used < all_
 
 
 async def test_what_has_brought_something_is_in_every_fetch_and_all_are_in_one_each_round(bench: Bench) -> None:

@@ -62,6 +62,7 @@ async def _serve(smsc: Smsc, ledger: Path | None) -> None:
 @click.option("--password", envvar="INM_SMSC_PASSWORD", default="secret", help="The account's password, at most 8 characters.")
 @click.option("--answer-delay", default=0.0, help="Seconds until a submit is answered.")
 @click.option("--receipt-delay", default=0.05, help="Seconds from answer to receipt.")
+@click.option("--receipt-jitter", default=0.0, help="Up to so many seconds later, each by itself.")
 @click.option("--receipt-form", type=click.Choice(["text", "tlv", "both"]), default="both", help="How receipts are written.")
 @click.option("--receipt", "receipts", multiple=True, callback=_mix, help="STATE=PROBABILITY, repeatable; default DELIVRD=1.")
 @click.option("--error", "errors", multiple=True, callback=_mix, help="COMMAND_STATUS=PROBABILITY, repeatable, such as 0x58=0.05.")
@@ -76,6 +77,7 @@ def main(
     password: str,
     answer_delay: float,
     receipt_delay: float,
+    receipt_jitter: float,
     receipt_form: Form,
     receipts: dict[str, float],
     errors: dict[str, float],
@@ -86,7 +88,7 @@ def main(
     log: Path | None,
 ) -> None:
     """Run an SMSC until Ctrl-C."""
-    behaviour = Behaviour(answer_delay, receipt_delay, receipt_form=receipt_form, rate=rate, ids=ids)
+    behaviour = Behaviour(answer_delay, receipt_delay, receipt_jitter=receipt_jitter, receipt_form=receipt_form, rate=rate, ids=ids)
     behaviour.receipts = receipts or behaviour.receipts
     behaviour.errors = {int(code, 0): share for code, share in errors.items()}
     account = (system_id, password, behaviour, port, seed)
