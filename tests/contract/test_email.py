@@ -1,6 +1,7 @@
 """The e-mail channel against our simulator, with every fault it knows."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable
 from email import message_from_bytes, policy
@@ -11,6 +12,8 @@ import pytest
 import trustme
 
 from inm.channels.email import Email, EmailRoute
+from inm.channels.smtp import codes
+from inm.channels.smtp.link import Link, LinkFaultError
 from inm.core.records import Content, Delivery, Lane
 from inm.core.results import Answer, Result
 from inm.demo.smtp import Moment, SmtpServer
@@ -214,6 +217,23 @@ async def test_starttls_is_never_done_without(bench: Bench, tls: ssl.SSLContext)
     plain, strict = await bench.server(), await bench.server(tls=tls, require_starttls=True)
     assert [verdict(a) for a in await bench.send(plain, security="starttls")] == [ROUTE_REFUSED]
     assert [verdict(a) for a in await bench.send(strict, security="none")] == [ROUTE_REFUSED]
+
+
+async def test_a_channel_closes_whose_connection_failed_at_that_moment(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``wait_for`` of Python 3.11 swallows a cancellation that meets a result."""
+    waiting = asyncio.Event()
+
+    async def swallowing(_link: Link) -> None:
+        waiting.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.get_running_loop().create_future()
+        raise LinkFaultError(codes.fault(codes.ROUTE_DOWN, "refused"))
+
+    monkeypatch.setattr(Link, "open", swallowing)
+    channel = await bench.channel(1, connections=2)
+    await waiting.wait()
+    async with asyncio.timeout(5.0):
+        await channel.close()
 
 
 # What breaks on the way

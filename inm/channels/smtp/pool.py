@@ -122,6 +122,8 @@ class Pool(Line[Job]):
                 try:
                     await link.open()
                 except LinkFaultError as error:
+                    if self._closed:  # a cancellation that wait_for of Python 3.11 has swallowed, as above
+                        raise asyncio.CancelledError from error
                     self._failures += 1
                     self._last_fault = error.answer
                     log.warning("%s: no connection, failure %d in a row: %s", self._route.name, self._failures, error.answer.text)
