@@ -7,14 +7,12 @@ from math import ceil
 WINDOW = 1.01
 """Seconds in which a rate is never exceeded: providers count by the second, nobody knows where theirs begins, and what was written
 a hundredth of a second before it may arrive in it. At the pace of :data:`MARGIN` that holds by itself."""
-MARGIN = 0.985
+MARGIN = 0.99
 """Share of the rate that is used in the long run. What leaves evenly arrives unevenly: without it, a provider's own seconds had more."""
 CATCH_UP = 0.15
 """Seconds of its rate that a route may make up for at once: what it could not write while the process was busy. Two parts at least."""
 LATELY = 4
 """Answers of which the shortest tells how far a provider is behind: one that takes its time for a single message is not behind."""
-INSTANT = 1e-6
-"""Seconds by which two times of the same moment differ at most, reckoned in two ways."""
 SLOW = 0.005
 """Seconds that a write may take without being late."""
 ALONE = 0.04
@@ -72,19 +70,21 @@ class Throttle:
             late += 1
         self._open.extend([now] * late)
 
-    def answered(self, now: float, seconds: float, overtaken: bool = False) -> None:
-        """The provider took so long to answer one message, from the moment that it was written.
+    def answered(self, now: float, written: float, overtaken: bool = False) -> None:
+        """The provider has answered a message that was written at that time.
 
         ``overtaken``: it has answered what came after that before, or may have. Then it took its time, and is not behind.
         """
+        seconds = now - written
         self.answer_time += (seconds - self.answer_time) / 16
+        if self.rate is None:
+            return
         least = seconds if self._least is None else self._least
         self._least = min(seconds, least + (seconds - least) * min(now - self._heard, MOMENT) / SLOWER)
         self._heard = now
         late = 0.0 if overtaken else seconds - self._least
         self._lately.append(late)
-        written = next((at for at in self._open if abs(at - now + seconds) < INSTANT), None)
-        if written is not None:
+        if written in self._open:
             self._open.remove(written)
             insort(self._arrived, written + max(min(late, ALONE), min(self._lately)))
 
@@ -99,7 +99,7 @@ class Throttle:
         if self.rate <= 0:
             return WINDOW
         wait = max(self._until_token(now, self.rate), self._until_room(now, self.rate))
-        if wait > INSTANT:
+        if wait > 0:
             return wait
         self._tokens -= 1.0
         self._open.append(now)

@@ -142,8 +142,7 @@ class Pool(Line[Job]):
         began = asyncio.get_running_loop().time()
         try:
             job.settle(await self._carry(job.delivery))
-            now = asyncio.get_running_loop().time()
-            self._throttle.answered(now, now - began, overtaken=True)
+            self._throttle.answered(asyncio.get_running_loop().time(), began, overtaken=True)
         except NotSentError as error:
             self._again(job, error)
         except Exception as error:

@@ -70,9 +70,9 @@ class Owner(Protocol):
 
 
 class _Flight(NamedTuple):
-    """A part that was written."""
+    """A part, and when it was written."""
 
-    deadline: float
+    written: float
     message: Message
     part: int
     tries: int
@@ -90,7 +90,7 @@ class Link(asyncio.Protocol):
         self._sequence = 0
         self._flights: dict[int, _Flight] = {}
         self._newest = 0.0
-        """The last deadline of those that were answered."""
+        """When the last one of those that were answered was written."""
         self._backlog: deque[tuple[Message, int, int]] = deque()
         self._later = 0
         self._full = False
@@ -168,7 +168,6 @@ class Link(asyncio.Protocol):
             return
         owner, account, flights, backlog = self._owner, self._account, self._flights, self._backlog
         now = self._loop.time()
-        deadline = now + account.submit_timeout
         out: list[bytes] = []
         while len(flights) < account.window and (backlog or (len(owner.queue) and not self.closing)):
             wait = owner.pace.wait(now)
@@ -182,7 +181,7 @@ class Link(asyncio.Protocol):
             if part == tries == 0:
                 message.since = now
             sequence = self._next()
-            flights[sequence] = _Flight(deadline, message, part, tries)
+            flights[sequence] = _Flight(now, message, part, tries)
             body = message.bodies[part]
             out += (wire.HEADER.pack(wire.HEADER.size + len(body), wire.SUBMIT_SM, 0, sequence), body)
         if out:
@@ -193,7 +192,7 @@ class Link(asyncio.Protocol):
         """Give up parts whose time is over, and find out whether the peer is alive."""
         while self._flights:
             sequence = next(iter(self._flights))
-            if self._flights[sequence].deadline > now:
+            if self._flights[sequence].written + self._account.submit_timeout > now:
                 break
             flight = self._flights.pop(sequence)
             self._owner.counts["timeouts"] += 1
@@ -242,8 +241,8 @@ class Link(asyncio.Protocol):
         if flight is None:
             self._owner.counts["late"] += 1
             return
-        self._owner.pace.answered(self._heard, self._heard - flight.deadline + self._account.submit_timeout, flight.deadline < self._newest)
-        self._newest = max(self._newest, flight.deadline)
+        self._owner.pace.answered(self._heard, flight.written, overtaken=flight.written < self._newest)
+        self._newest = max(self._newest, flight.written)
         if pdu.status == 0 and pdu.command == wire.SUBMIT_SM_RESP:
             self._owner.pace.accepted(self._heard)
             provider_id = wire.c_octets(pdu.body)

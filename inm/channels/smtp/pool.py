@@ -160,8 +160,7 @@ class Pool(Line[Job]):
         began = asyncio.get_running_loop().time()
         try:
             job.settle(await link.submit(compose(job.delivery), job.begin))
-            now = asyncio.get_running_loop().time()
-            self._throttle.answered(now, now - began, overtaken=True)
+            self._throttle.answered(asyncio.get_running_loop().time(), began, overtaken=True)
         except UnsendableError as error:
             job.settle(error.answer)
         except LinkLostError as error:
