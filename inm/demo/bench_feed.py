@@ -58,14 +58,14 @@ class Requests:
     def _pattern(self, number: int) -> bytes:
         language = LANGUAGES[number // SCENARIOS]
         to = {"user": f"{self.run}-user-%(u)d"} if self._users else {"phone": "+39333%(n)07d", "language": language}
-        return self._record({"scenario": scenario(number), "to": to, "fields": FIELDS})
+        return self._record(number, {"scenario": scenario(number), "to": to, "fields": FIELDS})
 
     def _mail(self, number: int) -> bytes:
         to = {"email": "customer%(n)d@customers.example", "language": LANGUAGES[number % len(LANGUAGES)]}
-        return self._record({"scenario": "invoice-ready", "to": to, "fields": _INVOICE, "lane": LANES[number % len(LANES)]})
+        return self._record(number, {"scenario": "invoice-ready", "to": to, "fields": _INVOICE})
 
-    def _record(self, request: dict[str, Any]) -> bytes:
-        return msgspec.json.encode(request | {"request_id": f"{self.run}-%(n)d"})
+    def _record(self, number: int, request: dict[str, Any]) -> bytes:
+        return msgspec.json.encode(request | {"request_id": f"{self.run}-%(n)d", "lane": LANES[number % len(LANES)]})
 
 
 async def pour(producer: AIOKafkaProducer, topic: str, records: Iterable[tuple[int, bytes | None, bytes]]) -> int:

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from inm.core.records import LANES
 from inm.core.users import Upsert
 from inm.demo.installation import CONFIG
 
@@ -63,13 +62,13 @@ def upserts(users: int, user: Callable[[int], str]) -> Iterator[Upsert]:
 
 def _documents(number: int) -> list[dict[str, Any]]:
     """A scenario and its template."""
-    name, lane = scenario(number), LANES[number % len(LANES)]
+    name = scenario(number)
     step = {"channel": "sms", "template": name, "sender": "acme-sms", "until": "delivered", "after": 300}
     about = {"tenant": TENANT, "name": name}
     texts = {language: text + (_MORE[language] if number % LONG == LONG - 1 else "") for language, text in _TEXTS.items()}
     return [
-        {"kind": "scenario", **about, "lane": lane, "validity": 3600, "on_unknown": "resend", "requires": list(FIELDS), "plan": [step]}
-        | {"rules": [*map(_never, range(RULES - 1)), {"name": "the last", "when": "request.amount > 10.0", "lane": lane}]},
+        {"kind": "scenario", **about, "validity": 3600, "on_unknown": "resend", "requires": list(FIELDS), "plan": [step]}
+        | {"rules": [*map(_never, range(RULES - 1)), {"name": "the last", "when": "request.amount > 10.0", "lane": "normal"}]},
         {"kind": "template", **about, "channel": "sms", "variants": {language: {"text": text} for language, text in texts.items()}},
     ]
 

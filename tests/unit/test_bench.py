@@ -12,7 +12,7 @@ from inm.cli import group
 from inm.core.catalogue import Catalogue
 from inm.core.decide import Send, decide
 from inm.core.edr import Edr, Event, Times
-from inm.core.records import Lane
+from inm.core.records import LANES, Lane
 from inm.core.requests import expand, parse
 from inm.core.users import Upsert, User
 from inm.demo import bench_disk as disk
@@ -60,8 +60,10 @@ def test_of_ten_sms_one_has_two_parts_and_lanes_languages_and_scenarios_take_tur
     found = sends(catalogue, Requests("run", users))
     deliveries = [send.delivery for send in found]
     assert Counter(delivery.parts for delivery in deliveries) == {1: CYCLE * 9 // 10, 2: CYCLE // 10}
-    assert min(Counter(delivery.lane for delivery in deliveries).values()) >= CYCLE * 0.3
-    assert min(Counter(delivery.language for delivery in deliveries).values()) >= CYCLE * 0.3
+    assert Counter(delivery.lane for delivery in deliveries) == dict.fromkeys(LANES, CYCLE // 3)
+    assert Counter(delivery.language for delivery in deliveries) == dict.fromkeys(("it", "en", "ru"), CYCLE // 3)
+    assert {delivery.tenant for delivery in deliveries} == {TENANT}
+    assert {delivery.channel for delivery in deliveries} == {"sms"}
     assert Counter(delivery.template for delivery in deliveries) == {scenario(number): CYCLE // 20 for number in range(20)}
     assert {(send.grounds.rules, send.grounds.rule, bool(send.grounds.misses)) for send in found} == {(10, 10, not users)}
 
