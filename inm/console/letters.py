@@ -8,15 +8,11 @@ from aiohttp import web
 
 from inm.console import peers
 from inm.console.route import PREFIX, Route, get
-from inm.console.visit import Visit
+from inm.console.visit import FRAMED, Visit
 from inm.web.problems import Problem
 
 ROOM = 16 * 1024 * 1024
 """Bytes that are kept, those of the latest."""
-POLICY = (
-    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-)
-"""Mail has its styles inline. Pictures of others are not fetched: they would tell that somebody looks at a draft."""
 
 
 class Letters:
@@ -52,4 +48,4 @@ class Letters:
             if html is None:
                 raise Problem("not-found")
             content = html.encode()
-        return web.Response(body=content, content_type="text/html", charset="utf-8", headers={"Content-Security-Policy": POLICY})
+        return web.Response(body=content, content_type="text/html", charset="utf-8", headers={"Content-Security-Policy": FRAMED})

@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 
 TOLD = "inm_told"
 """The cookie with what is said on the next page."""
-FRAMED = "default-src 'none'; frame-ancestors 'self'"
-"""The policy of what is said instead, which a page of ours may have in a frame."""
+FRAMED = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+"""The policy of what a page of ours may have in a frame: a mail, which has its styles inline, or what is said instead. Pictures of others
+are not fetched: they would tell that somebody looks at a draft."""
 THEME = "inm_theme"
 THEMES = ("auto", "light", "dark")
 

@@ -1,8 +1,10 @@
 """A ``faust.Table`` as the rows of :mod:`inm.tables` read it, for :mod:`inm.demo.stock`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
+
+from inm.streaming.database import Due
 
 
 @dataclass(slots=True)
@@ -11,7 +13,7 @@ class StockPartition:
 
     table: Any
     number: int
-    due_of: Callable[[bytes], int] | None
+    due_of: Due | None
 
     def get(self, key: bytes) -> bytes | None:
         """Faust looks into the partition of the event at hand."""
