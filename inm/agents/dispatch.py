@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import cache
 from itertools import compress
 from operator import not_
 from typing import Any
@@ -66,6 +67,7 @@ _turns: dict[str, Room] = {}
 _rooms: dict[tuple[str, str], Room] = {}
 _slots: dict[tuple[str, str], int] = {}
 _used: dict[str, int] = {}
+_attempts = cache(metrics.ATTEMPTS.labels)
 
 
 @app.agent(app.chunks(*topics.DELIVERIES, at_most=PIECE), name="dispatch")
@@ -251,7 +253,7 @@ def _answer_all(found: Sequence[tuple[int, Delivery]], answer: Answer, out: Outp
 
 
 def _answered(delivery: Delivery, answer: Answer, receipts: bool, started: int, out: Output, due: int = 0) -> None:
-    metrics.ATTEMPTS.labels(delivery.channel, delivery.route, answer.result).inc()
+    _attempts(delivery.channel, delivery.route, answer.result).inc()
     now = now_ms()
     several = bool(delivery.routes) and goes_elsewhere(answer)
     other_route = several and app.directory.pick(delivery, now, (delivery.route,)) is not None

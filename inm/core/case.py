@@ -18,8 +18,6 @@ from inm.core.users import User
 ADDRESS = {"sms": "phone", "email": "email"}
 """The field of recipients and users that holds a channel's address, where that does not depend on the route."""
 
-_OF_USER = ("language", "tone", "channel", "name")
-
 
 class Case:
     """One notification, the documents of its tenant and what is known of its recipient at ``now`` (ms).
@@ -35,6 +33,8 @@ class Case:
         """The row as it is, of a user that the source does not know too."""
         self.user = None if user is None or user.absent else user
         self.now = now
+        self.ends = max(notification.received, notification.at or 0) + scenario.validity * 1000
+        """When (ms) it is no use any more."""
         self.enriched: dict[str, Any] = {}
         self.unusable: list[str] = []
         """Fields whose values are not what the tenant's documents declare now."""
@@ -112,31 +112,41 @@ class Case:
         return {**self.user_fields, **name, **self.enriched, **self.request_fields}
 
     def request_values(self) -> dict[str, Any]:
-        """What rules and plug-ins see as ``request``; what is not known is left out."""
+        """What rules see as ``request``; None: it is not known."""
         notification = self.notification
-        own = {"scenario": self.scenario.name, "lane": notification.lane or self.scenario.lane}
-        return {**self.request_fields, **own, **_present({"language": notification.language, "role": notification.role})}
+        return {
+            **self.request_fields,
+            "scenario": self.scenario.name,
+            "lane": notification.lane or self.scenario.lane,
+            "language": notification.language,
+            "role": notification.role,
+        }
 
     def user_values(self) -> dict[str, Any]:
         """What they see as ``user``."""
-        own = {name: getattr(self.user, name) for name in _OF_USER} if self.user else {}
-        addresses = {field: self._address(field) for field in ADDRESS.values()}
-        return {**self.user_fields, **_present({"id": self.notification.user, **own, **addresses})}
+        own = {"id": self.notification.user, "phone": self._address("phone"), "email": self._address("email")}
+        user = self.user
+        if user is None:
+            return own
+        said = {"language": user.language, "tone": user.tone, "channel": user.channel, "name": user.name}
+        return {**self.user_fields, **own, **said}
 
     def first(self, rules: Rules, more: Mapping[str, str] | None = None) -> Hit:
         """Which of the rules holds for it first; ``more`` are texts that they see besides."""
         return rules.choose(self.request_values(), self.user_values(), self.book.tenant.name, self.now, more)
 
     def context(self) -> Context:
-        """For plug-ins."""
+        """For plug-ins: the same without what is not known."""
         moment = datetime.fromtimestamp(self.now / 1000, UTC)
-        return Context(self.book.tenant.name, self.scenario.name, self.request_values(), self.user_values(), self.enriched, moment)
+        request, user = _present(self.request_values()), _present(self.user_values())
+        return Context(self.book.tenant.name, self.scenario.name, request, user, self.enriched, moment)
 
     def _typed(self, declared: FieldSet, values: Mapping[str, Any], whose: str) -> Mapping[str, Any]:
         if not declared.declared:
             return values
         typed, faults = declared.convert(values, "")
-        self.unusable += [f"{whose}{_place(fault)}: {fault.message}" for fault in faults]
+        if faults:
+            self.unusable += [f"{whose}{_place(fault)}: {fault.message}" for fault in faults]
         return typed
 
 

@@ -1,6 +1,6 @@
 """The catalogue: all tenants' books."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from inm.core.books import Book, BoundScenario, bind
 from inm.core.consistency import Checked, check
@@ -14,7 +14,7 @@ class Catalogue:
 
     def __init__(self, books: Mapping[str, Book]) -> None:
         self._books = dict(books)
-        self._names = {tenant: sorted(book.scenarios) for tenant, book in books.items()}
+        self._names = {tenant: dict.fromkeys(sorted(book.scenarios)) for tenant, book in books.items()}
 
     @property
     def tenants(self) -> list[str]:
@@ -31,7 +31,7 @@ class Catalogue:
         bound = book.scenarios.get(name) if book else None
         return bound.document if bound else None
 
-    def scenario_names(self, tenant: str) -> list[str] | None:
+    def scenario_names(self, tenant: str) -> Collection[str] | None:
         """Sorted; None if there is no such tenant."""
         return self._names.get(tenant)
 

@@ -51,11 +51,13 @@ def _preferring(plan: Sequence[Step], channel: str) -> list[Step]:
     return [step for group in together for _, step in group]
 
 
-def _replaced(plan: Sequence[Step], rule: Rule, book: Book) -> list[Step]:
+def _replaced(plan: list[Step], rule: Rule, book: Book) -> list[Step]:
     """The plan with the rule's template and sender in the steps of their channels.
 
     A template without an approved version is put into every step: rather nothing than a text that the rule does not want.
     """
+    if not (rule.template or rule.sender):
+        return plan
     template = book.templates.get(rule.template) if rule.template else None
     sender = book.senders.get(rule.sender) if rule.sender else None
     replaced = []

@@ -12,7 +12,7 @@ from inm.core.choice import Choice, choose
 from inm.core.composing import CannotError, compose
 from inm.core.grounds import Grounds, Report, Skip
 from inm.core.records import Delivery, Notification
-from inm.core.scenarios import LAST, Scenario, Step, Until, groups
+from inm.core.scenarios import LAST, Step, Until, groups
 from inm.core.users import User
 
 __all__ = ["Decision", "Hold", "Refusal", "Send", "Skip", "decide"]
@@ -87,7 +87,7 @@ def decide(
         reason = "unknown-scenario" if book else "unknown-tenant"
         return Refusal(reason, f"{notification.tenant}/{notification.scenario}", [])
     case = Case(notification, book, bound.document, user, now)
-    late = now - validity_ends(notification, bound.document)
+    late = now - case.ends
     if late > 0:
         reason = "window-closed" if notification.held else "expired"
         detail = f"its validity of {case.scenario.validity} s ended {late} ms ago"
@@ -155,7 +155,7 @@ class _Steps:
 
     def _together(self, sends: list[Send], last: int) -> Send:
         """What begins together; those whose windows are shut are made now too, and sent when they open."""
-        ends = validity_ends(self.case.notification, self.case.scenario)
+        ends = self.case.ends
         for until, _, send in self.waits:
             wait = until - self.case.now
             expires = min(ends, send.deadline + wait)
@@ -179,8 +179,7 @@ class _Steps:
             raise CannotError("not-needed", f"unless {step.unless}")
 
     def _made(self, step: Step, number: int) -> Send | None:
-        case, now = self.case, self.case.now
-        ends = validity_ends(case.notification, case.scenario)
+        case, now, ends = self.case, self.case.now, self.case.ends
         windows = holding.openings(case, step, self.choice.lane)
         delivery = compose(case, step, number, self.choice.lane, min(ends, now + step.after * 1000))
         send = Send(delivery, now + step.after * 1000, step.until, len(self.choice.plan), [])
@@ -203,11 +202,6 @@ def _why_none(skipped: list[Skip]) -> tuple[str, str]:
         return ranked[0].reason, f"step {ranked[0].step} ({ranked[0].channel}): {ranked[0].detail}"
     wanted = ", ".join(dict.fromkeys(skip.detail.removeprefix("no ") for skip in skipped if skip.reason == "no-address"))
     return "no-address", f"the plan needs {wanted}" if wanted else "the plan has no further step"
-
-
-def validity_ends(notification: Notification, scenario: Scenario) -> int:
-    """When (ms) it is no use any more."""
-    return max(notification.received, notification.at or 0) + scenario.validity * 1000
 
 
 def _failed(case: Case, reports: list[Report]) -> Report | None:

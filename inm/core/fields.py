@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from itertools import islice
+from itertools import chain
 from typing import Annotated, Any, Literal, get_args
 
 from msgspec import Meta, Struct
@@ -66,6 +66,8 @@ _LARGEST_DECIMAL = Decimal(10) ** 15
 
 
 def _string(value: Any) -> str:
+    if type(value) is str:  # as a rule
+        return value
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise TypeError
     return str(value)
@@ -137,6 +139,8 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
     "email": _email,
     "object": _object,
 }
+_WRONG = (TypeError, ValueError, ArithmeticError)
+"""What these raise for what they cannot convert."""
 _ALLOWED = {
     "string": "text or a whole number",
     "integer": "a whole number of 64 bits",
@@ -151,17 +155,17 @@ _ALLOWED = {
 }
 
 
-def _converted(field: Field, kind: FieldType, value: Any, pointer: str) -> tuple[Any, list[Fault]]:
-    """A value as a ``kind``: the field's, or that of its items."""
+def _converted(field: Field, kind: FieldType, value: Any, pointer: str, key: object) -> tuple[Any, list[Fault]]:
+    """A value as a ``kind``: the field's, or that of its items. Faults are at ``key`` below ``pointer``."""
     if kind == "list":
-        return _list(field, value, pointer)
+        return _list(field, value, child(pointer, key))
     try:
         found = _CONVERT[kind](value)
-    except (TypeError, ValueError, ArithmeticError):
+    except _WRONG:
         found = None
     if found is None or (kind == "enum" and found not in field.values):
         allowed = ", ".join(field.values) if kind == "enum" else _ALLOWED[kind]
-        return None, [Fault(pointer, f"is no {kind}", shown(value), allowed)]
+        return None, [Fault(child(pointer, key), f"is no {kind}", shown(value), allowed)]
     return found, []
 
 
@@ -171,7 +175,7 @@ def _list(field: Field, value: Any, pointer: str) -> tuple[Any, list[Fault]]:
         return None, [Fault(pointer, "is no list", shown(value), _ALLOWED["list"])]
     found, faults = [], []
     for index, item in enumerate(items):
-        converted, wrong = _converted(field, field.of, item, child(pointer, index))
+        converted, wrong = _converted(field, field.of, item, pointer, index)
         found.append(converted)
         faults += wrong
     return found, faults
@@ -184,9 +188,12 @@ class FieldSet:
         self.fields: dict[str, Field] = document.fields if document else {}
         self.declared = document is not None
         self._defaults = {
-            name: _converted(field, field.type, field.default, "")[0] for name, field in self.fields.items() if field.default is not None
+            name: _converted(field, field.type, field.default, "", name)[0]
+            for name, field in self.fields.items()
+            if field.default is not None
         }
-        self._always = {name for name, field in self.fields.items() if field.required} | self._defaults.keys()
+        self._always = [name for name, field in self.fields.items() if field.required or name in self._defaults]
+        self._usual = {name: _CONVERT[field.type] for name, field in self.fields.items() if field.type not in ("enum", "list")}
 
     def convert(self, values: Mapping[str, Any], pointer: str = "/fields") -> tuple[dict[str, Any], list[Fault]]:
         """The values as their types, defaults filled in, and what is wrong; what is wrong is left out.
@@ -197,23 +204,33 @@ class FieldSet:
         if not self.declared:
             return dict(values), []
         found: dict[str, Any] = {}
-        faults = [
-            Fault(child(pointer, name), "no such field", shown(name), ", ".join(self.fields) or "none is declared")
-            for name in islice((name for name in values if name not in self.fields), MOST)
-        ]
-        for name in [name for name in self.fields if name in values or name in self._always]:  # of many that are declared, few are there
-            field, value = self.fields[name], values.get(name)
-            if value is None or (value == "" and field.type != "string"):
-                if name in self._defaults:
-                    found[name] = self._defaults[name]
-                elif field.required:
-                    faults.append(Fault(child(pointer, name), "is missing", allowed=_ALLOWED.get(field.type, ", ".join(field.values))))
-                continue
-            converted, wrong = _converted(field, field.type, value, child(pointer, name))
-            faults += wrong
-            if not wrong:
-                found[name] = converted
+        seldom: list[str] = []
+        for name, value in values.items():  # of many that are declared, few are there
+            try:
+                found[name] = self._usual[name](value)
+            except (LookupError, *_WRONG):
+                seldom.append(name)
+        faults: list[Fault] = []
+        for name in chain(seldom, [name for name in self._always if name not in values]):
+            if name in self.fields:
+                faults += self._looked_at(name, values.get(name), pointer, found)
+            elif len(faults) < MOST:
+                faults.append(Fault(child(pointer, name), "no such field", shown(name), ", ".join(self.fields) or "none is declared"))
         return found, faults[:MOST]
+
+    def _looked_at(self, name: str, value: Any, pointer: str, found: dict[str, Any]) -> list[Fault]:
+        """Put a value, or what stands for it, among those ``found``, or tell what is wrong."""
+        field = self.fields[name]
+        if value is None or (value == "" and field.type != "string"):
+            if name in self._defaults:
+                found[name] = self._defaults[name]
+            elif field.required:
+                return [Fault(child(pointer, name), "is missing", allowed=_ALLOWED.get(field.type, ", ".join(field.values)))]
+            return []
+        converted, wrong = _converted(field, field.type, value, pointer, name)
+        if not wrong:
+            found[name] = converted
+        return wrong
 
 
 def check(document: Fields) -> Iterator[Fault]:
@@ -229,4 +246,4 @@ def check(document: Fields) -> Iterator[Fault]:
         if ("enum" in (field.type, field.of)) != bool(field.values):
             yield Fault(child(pointer, "values"), "an enum has values, and nothing else has", allowed="a list of texts")
         if field.default is not None:
-            yield from _converted(field, field.type, field.default, child(pointer, "default"))[1]
+            yield from _converted(field, field.type, field.default, pointer, "default")[1]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -108,6 +108,11 @@ class Style:
     form: Callable[[Decimal], int] = _one_or_more
     forms: tuple[str, ...] = ("1 day", "2 days")
 
+    @cached_property
+    def separators(self) -> Mapping[int, str]:
+        """From those of Python's own notation."""
+        return {ord(","): self.thousands, ord("."): self.decimal}
+
 
 _EN = "January February March April May June July August September October November December"
 _IT = "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre"
@@ -149,7 +154,7 @@ def style(language: str) -> Style:
 def _exact(value: Any) -> Decimal:
     """``ValueError`` for what is no number, or is beyond 10^15."""
     try:
-        exact = Decimal(str(value)) if not isinstance(value, bool) else Decimal("NaN")
+        exact = value if isinstance(value, Decimal) else Decimal(str(value)) if not isinstance(value, bool) else Decimal("NaN")
     except InvalidOperation:
         exact = Decimal("NaN")
     if not (exact.is_finite() and abs(exact) < LARGEST):
@@ -161,7 +166,7 @@ def number(style: Style, value: Any, digits: int = 0) -> str:
     """``1234.5`` as ``1.234,50``. ``ValueError`` for what is no number, or is beyond 10^15 or nine digits."""
     if not 0 <= digits <= 9:
         raise ValueError(f"{digits!r} digits cannot be shown")
-    return f"{_exact(value):,.{digits}f}".translate({ord(","): style.thousands, ord("."): style.decimal})
+    return f"{_exact(value):,.{digits}f}".translate(style.separators)
 
 
 def plural(style: Style, value: Any, *forms: str) -> str:

@@ -1,9 +1,9 @@
 """What is kept of one notification: a row of the journeys table, which is also the ledger against doing it twice."""
 
-from copy import copy as shallow
 from typing import Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from inm.core.edr import Edr, Event
 from inm.core.grounds import Grounds
@@ -139,15 +139,16 @@ class Effects(Struct):
 
 def copy(journey: Journey) -> Journey:
     """A journey that may be changed without touching the given one."""
-    copied = shallow(journey)
-    copied.deliveries = [shallow(sent) for sent in journey.deliveries]
-    copied.events = [*journey.events]
-    copied.seen = [*journey.seen]
-    copied.grounds = [*journey.grounds]
-    copied.open = [*journey.open]
-    copied.stopped = [*journey.stopped]
-    copied.deadlines = [*journey.deadlines]
-    return copied
+    return replace(
+        journey,
+        deliveries=[*map(replace, journey.deliveries)],
+        events=[*journey.events],
+        seen=[*journey.seen],
+        grounds=[*journey.grounds],
+        open=[*journey.open],
+        stopped=[*journey.stopped],
+        deadlines=[*journey.deadlines],
+    )
 
 
 def come(journey: Journey, now: int) -> tuple[Journey, list[Outcome]]:

@@ -74,8 +74,10 @@ class Reaction(Progress):
     def submitted(self, sent: Sent, outcome: Outcome, answer: Answer) -> None:
         """The provider took it: the first time of this step, or again."""
         # also by its receipt: the answer may be what a dead worker took with it
-        arrived = any(other is not sent and RANK[other.state] >= RANK["delivered"] for other in self.attempts(sent.step))
-        duplicate = arrived or any(other.submitted is not None for other in self.attempts(sent.step))
+        duplicate = any(
+            other.submitted is not None or (other is not sent and RANK[other.state] >= RANK["delivered"])
+            for other in self.attempts(sent.step)
+        )
         current = self.current(sent.step)
         if sent.submitted is None:
             sent.submitted, sent.started = outcome.at, outcome.started or None

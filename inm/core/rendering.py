@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cache, partial
+from itertools import islice
 from typing import Any, NoReturn
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, UndefinedError, meta, nodes, pass_context
@@ -100,19 +101,18 @@ class Compiled:
             raise RenderError("render-failed", f"{type(error).__name__}: {error}"[:300]) from error
 
 
+_SOME = 50
+"""Pieces after which the length is looked at."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def _joined(pieces: Iterable[str]) -> str:
     """The pieces as one text, without control characters and lone surrogates, which no channel carries."""
-    room = MAX_OUTPUT
-    texts = []
-    for piece in pieces:
-        room -= len(piece)
-        if room < 0:
+    text, more = "", iter(pieces)
+    while some := [*islice(more, _SOME)]:
+        text += "".join(some)
+        if len(text) > MAX_OUTPUT:
             raise RenderError("render-failed", f"the text is longer than {MAX_OUTPUT} characters")
-        texts.append(piece)
-    text = "".join(texts)
     return _CONTROLS.sub("", text) if _CONTROLS.search(text) else text
 
 
@@ -204,7 +204,9 @@ def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _printable(value: Any) -> Any:
     """What may stand in a text. A null is a missing field, and a list or object would show Python's own notation."""
-    if isinstance(value, str | int | float):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float):
         return value
     if isinstance(value, Decimal | date):
         return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()

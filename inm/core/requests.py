@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Literal, Protocol
@@ -39,7 +39,7 @@ class InvalidRequestError(ValueError):
 class Scenarios(Protocol):
     """What is known of the tenants; the catalogue."""
 
-    def scenario_names(self, tenant: str) -> list[str] | None:
+    def scenario_names(self, tenant: str) -> Collection[str] | None:
         """The scenarios of a tenant, None if there is no such tenant."""
 
     def book(self, tenant: str) -> Book | None:
@@ -171,11 +171,11 @@ def _converted(fields: Mapping[str, Any], scenario: str, book: Book | None) -> t
         return dict(fields), []
     converted, faults = book.request.convert(fields)
     bound = book.scenarios.get(scenario)
-    named = {fault.pointer for fault in faults}
-    for name in bound.document.requires if bound else ():
-        pointer = child("/fields", name)
-        if name not in converted and pointer not in named:
-            faults.append(Fault(pointer, "is missing", None, f"a value: scenario {scenario} requires it"))
+    missing = [child("/fields", name) for name in bound.document.requires if name not in converted] if bound else []
+    if missing:
+        named = {fault.pointer for fault in faults}
+        about = f"a value: scenario {scenario} requires it"
+        faults += [Fault(pointer, "is missing", None, about) for pointer in missing if pointer not in named]
     return converted, faults
 
 
@@ -212,7 +212,7 @@ def _invalid(faults: list[Fault], unknown: list[Fault]) -> InvalidRequestError:
     return InvalidRequestError(reason, faults + unknown)
 
 
-def _names(named: str | None, scenario: str | None, tenant: str, known: list[str]) -> Iterator[Fault]:
+def _names(named: str | None, scenario: str | None, tenant: str, known: Collection[str]) -> Iterator[Fault]:
     if named not in (None, tenant):
         yield Fault("/tenant", "not the tenant of this topic or key", shown(named), f"{tenant}, or leave it out")
     if scenario is not None and scenario not in known:

@@ -69,6 +69,8 @@ def choose(
     While all of them are sick, the next shorter prefix; those of weight 0 come last. The best of the sick, if there are only such.
     """
     able = [options[name] for name in names if name not in without and name in options and options[name].reach(number) >= 0]
+    if len(able) < 2:  # as a rule: nothing to weigh
+        return able[0].name if able else None
     ranked = sorted(able, key=lambda option: (option.weight == 0, -option.reach(number)))
     while ranked:
         rank = [option for option in ranked if _rank(option, number) == _rank(ranked[0], number)]
@@ -76,7 +78,7 @@ def choose(
         if fit:
             return _drawn(fit, health, seed)
         ranked = ranked[len(rank) :]
-    return max(able, key=lambda option: health(option.name)).name if able else None
+    return max(able, key=lambda option: health(option.name)).name
 
 
 def _rank(option: Option, number: str) -> tuple[bool, int]:

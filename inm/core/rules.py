@@ -104,6 +104,8 @@ class Rules:
         activation = self._environment.cel.Activation(data)
         together = _outcome(self._together, activation) if self._together else None
         results = together if isinstance(together, list) else None
+        if results and not absent:
+            return Hit(results.index(True) if True in results else None, [])
         misses: list[str] = []
         for index, condition in enumerate(self._conditions):
             if absent and (missing := condition.needs & absent):
@@ -221,6 +223,8 @@ def _missed(label: str, missing: frozenset[str]) -> str:
 
 def _plain(value: Any) -> Any:
     """A converted value as CEL takes it."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, date) and not isinstance(value, datetime):

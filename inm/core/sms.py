@@ -49,11 +49,15 @@ class _Alphabet(NamedTuple):
 
 # 140 octets hold 160 septets or 70 units; 134 hold 153 or 67; 133 hold 152 or 66.
 _GSM7 = _Alphabet("gsm7", 160, 153, 152, 1)
+_SHORT = _GSM7.single // 2
+"""Characters that a single message holds even if each of them takes two septets."""
 _UCS2 = _Alphabet("ucs2", 140, 134, 132, 2)
 
 
 def segment(text: str) -> Segments:
     """Alphabet and number of parts of ``text``, as providers bill them: 160/153 septets or 70/67 UCS-2 units."""
+    if len(text) <= _SHORT and _fits_gsm7(text):  # as a rule
+        return Segments("gsm7", 1)
     alphabet, octets = _encode(text)
     if len(octets) <= alphabet.single:
         return Segments(alphabet.encoding, 1)

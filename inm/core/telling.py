@@ -58,8 +58,7 @@ class Telling:
             **((_of(sent) | more) if sent else more),
         )
         self.effects.edrs.append(edr)
-        words = ("final" if final else None, edr.reason, edr.code, edr.text)
-        self.tell(event, " ".join([subject, *filter(None, words)]) if any(words) else subject)
+        self.tell(event, " ".join(filter(None, (subject, "final" if final else None, edr.reason, edr.code, edr.text))))
         if not journey.final or RANK[event] > RANK[journey.state]:
             journey.state = event
 

@@ -66,6 +66,8 @@ class Database:
     """The last changelog offset in it; -1: none."""
     known_at: int
     """When (ms) the changelog certainly had nothing beyond :attr:`offset`: what is deleted in it was deleted after that."""
+    get: Callable[[bytes], bytes | None]
+    """The row of a key. RocksDB's own method: it is called several times for each notification."""
 
     def __init__(self, path: Path, due_of: Due | None = None) -> None:
         self._path = path
@@ -75,12 +77,10 @@ class Database:
     def _open(self) -> None:
         self._path.mkdir(parents=True, exist_ok=True)
         self._db = Rdict(str(self._path), options=_options(), access_type=AccessType.read_write())
+        self.get = cast(Callable[[bytes], bytes | None], self._db.get)
         stored = self._db.get(OFFSET_KEY)
         # the first versions kept the offset alone: then nobody knows since when it stands
         self.offset, self.known_at = _STAND.unpack(stored.ljust(_STAND.size, b"\0")) if stored else (-1, 0)
-
-    def get(self, key: bytes) -> bytes | None:
-        return cast(bytes | None, self._db.get(key))
 
     def write(self, rows: Mapping[bytes, bytes | None], offset: int, known_at: int) -> int:
         """Apply rows, their marks, the offset of the last of them and :attr:`known_at`, all or nothing. Returns the time (ms) of the first

@@ -61,7 +61,7 @@ class Output:
         rows = self._rows.get(table)
         if rows is not None and key in rows:
             return rows[key]
-        return table[self.partition].get(key)
+        return table.partitions[self.partition].get(key)
 
     def put(self, table: Table, key: bytes, value: bytes | None) -> None:
         """Write a row of this partition; None deletes."""
@@ -69,11 +69,12 @@ class Output:
 
     def accept(self) -> None:
         """The record is decided: its rows become visible, its records go to the broker."""
-        for topic, partition, key, value in self._records:
-            self._batches[self._emitter.emit(topic, partition, key, value)] = None
+        emit = self._emitter.emit
+        for record in self._records:
+            self._batches[emit(*record)] = None
         self._records.clear()
         for table, rows in self._rows.items():
-            held = table[self.partition]
+            held = table.partitions[self.partition]
             before = self._last.get(held)
             writes = held.stage(rows, before)
             if writes is not before:

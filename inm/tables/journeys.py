@@ -26,7 +26,8 @@ _encode = msgspec.json.Encoder().encode
 def keep(out: Output, known: Journey | None, journey: Journey, effects: Effects) -> None:
     """Write the row and emit what its change causes, and count it. ``known``: the row as it was."""
     journey.standing = known.standing if known else 0
-    effects.edrs = [told for edr in effects.edrs for told in emitted.agreed(edr)]
+    if emitted.finals:
+        effects.edrs = [told for edr in effects.edrs for told in emitted.agreed(edr)]
     tallies.keep(out, known, journey, effects)
     journeys.put(out, journey.id, journey, journey.expires, journey.due)
     key = journey.key.encode()
