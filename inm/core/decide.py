@@ -110,27 +110,24 @@ def _decide(case: Case, bound: BoundScenario, algorithms: Algorithms, plan: Sequ
         choice = choose(case, bound, algorithms)
         if choice.report:
             reports.append(choice.report)
-    failed = _failed(case, reports)
+    failed = _failed(case, reports) if reports else None
     if failed:
         detail = f"algorithm {failed.name}: {failed.result} {failed.detail}".rstrip()
         return Refusal("algorithm-failed", detail, [], _grounds(case, bound, choice, reports))
     if not choice.send or not choice.plan:
         detail = "the algorithm chose none of the steps" if choice.send else "a rule wants nothing sent"
         return Refusal("suppressed", detail, choice.left_out, _grounds(case, bound, choice, reports, choice.left_out))
-    found = _Steps(case, bound, choice).begin(last)
-    grounds = _grounds(case, bound, choice, reports, found.skipped)
-    if isinstance(found, Refusal):
-        return structs.replace(found, grounds=grounds, plan=choice.plan)
-    return structs.replace(found, grounds=grounds, plan=choice.plan)
+    return _Steps(case, bound, choice, reports).begin(last)
 
 
 class _Steps:
     """The steps of a plan, of which the first that can be made is looked for."""
 
-    def __init__(self, case: Case, bound: BoundScenario, choice: Choice) -> None:
+    def __init__(self, case: Case, bound: BoundScenario, choice: Choice, reports: Sequence[Report]) -> None:
         self.case = case
         self.bound = bound
         self.choice = choice
+        self.reports = reports
         self.skipped: list[Skip] = []
         self.waits: list[tuple[int, str, Send]] = []
         """Steps of the group at hand that must wait: until when (ms), and why."""
@@ -144,14 +141,19 @@ class _Steps:
                 return self._together(sends, group[-1][0])
             if self.waits:
                 until, detail, send = min(self.waits, key=lambda wait: wait[0])
-                return Hold(until, detail, send.delivery.step, self.told)
+                return Hold(until, detail, send.delivery.step, self.told, self.grounds, self.choice.plan)
             last = ("skipped", self.skipped[-1].reason)
-        return Refusal(*_why_none(self.told), self.told)
+        return Refusal(*_why_none(self.told), self.told, self.grounds, self.choice.plan)
 
     @property
     def told(self) -> list[Skip]:
         """All steps that are not taken."""
         return self.skipped + self.choice.left_out
+
+    @property
+    def grounds(self) -> Grounds:
+        """What led to it."""
+        return _grounds(self.case, self.bound, self.choice, self.reports, self.told)
 
     def _together(self, sends: list[Send], last: int) -> Send:
         """What begins together; those whose windows are shut are made now too, and sent when they open."""
@@ -161,7 +163,8 @@ class _Steps:
             expires = min(ends, send.deadline + wait)
             delivery = structs.replace(send.delivery, closes=self.case.now, reopens=until, expires=expires)
             sends.append(structs.replace(send, delivery=delivery, deadline=send.deadline + wait))
-        return structs.replace(sends[0], beside=sends[1:], last=last, skipped=self.told)
+        first, plan = sends[0], self.choice.plan
+        return structs.replace(first, beside=sends[1:], last=last, skipped=self.told, grounds=self.grounds, plan=plan)
 
     def _send(self, step: Step, number: int, last: tuple[str, str]) -> Send | None:
         """The step, if it can be made now."""

@@ -60,6 +60,7 @@ _DECIMAL = re.compile(r"[+-]?([0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})([eE][+-]?
 _PHONE, _EMAIL = _pattern(Phone), _pattern(Email)
 _PUNCTUATION = re.compile(r"[\s().-]+")
 _LOGICAL = dict.fromkeys(("true", "t", "yes", "y", "1"), True) | dict.fromkeys(("false", "f", "no", "n", "0"), False)
+_NUMBER = (str, int, float, Decimal)
 _LARGEST = 2**63
 _LARGEST_DECIMAL = Decimal(10) ** 15
 """What a message can show, and a double holds with two decimals; see :mod:`inm.core.languages`."""
@@ -82,7 +83,7 @@ def _integer(value: Any) -> int:
 
 
 def _decimal(value: Any) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+    if isinstance(value, bool) or not isinstance(value, _NUMBER):
         raise TypeError
     text = str(value).strip()
     exact = Decimal(text if _DECIMAL.fullmatch(text) else "NaN")

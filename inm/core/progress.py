@@ -36,7 +36,7 @@ class Progress(Telling):
     def done(self) -> tuple[Journey, Effects]:
         journey = self.journey
         journey.deadlines = [deadline for deadline in journey.deadlines if deadline.step in journey.open]
-        last = max([self.now, journey.held, *[deadline.at for deadline in journey.deadlines]])
+        last = max(self.now, journey.held, *(deadline.at for deadline in journey.deadlines))
         journey.expires = max(journey.expires, last + HORIZON)
         return journey, self.effects
 

@@ -155,6 +155,10 @@ def _guarded(tree: nodes.Template) -> frozenset[str]:
     return frozenset(node.name for node in (*defaults, *asked) if isinstance(node, nodes.Name))
 
 
+_LONG = (str, list, dict)
+"""What has a length."""
+
+
 def _spend(context: Context, key: str, steps: int) -> None:
     left: list[int] = context.parent[key]
     left[0] -= steps
@@ -178,7 +182,7 @@ def _budgeted(context: Context, items: Any, size: int) -> list[Any]:
 @pass_context
 def _spent(context: Context, value: Any) -> Any:
     """A value of which a filter or slice will read all."""
-    _spend(context, _WORK, len(value) if isinstance(value, str | list | dict) else 1)
+    _spend(context, _WORK, len(value) if isinstance(value, _LONG) else 1)
     return value
 
 

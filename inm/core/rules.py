@@ -127,9 +127,9 @@ class Rules:
                 absent.add(variable)
                 data[variable] = stand_in
             else:
-                data[variable] = _plain(value)
-            if variable in self._asked:
-                data[f"has.{variable}"] = value is not None
+                data[variable] = value if type(value) is str else _plain(value)
+        for variable in self._asked:
+            data[f"has.{variable}"] = variable not in absent
         if self._now:
             data["now"] = datetime.fromtimestamp(now / 1000, UTC)
         if self._tenant:
@@ -223,8 +223,6 @@ def _missed(label: str, missing: frozenset[str]) -> str:
 
 def _plain(value: Any) -> Any:
     """A converted value as CEL takes it."""
-    if isinstance(value, str):
-        return value
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, date) and not isinstance(value, datetime):
