@@ -14,7 +14,7 @@ from inm.demo.bench_load import FIELDS, LANGUAGES, SCENARIOS, TENANT, scenario, 
 from inm.demo.bench_meter import PERIOD, Meter
 
 EDRS = 3
-"""EDRs of an SMS notification that goes well: accepted, submitted, delivered."""
+"""EDRs of an SMS notification that goes well: accepted, submitted, delivered. For an e-mail submitted is the end."""
 TICK = 0.01
 """Seconds between two bursts of a paced load."""
 BURST = 500
@@ -34,6 +34,8 @@ class Requests:
 
     def __init__(self, run: str, users: int = 0, email: float = 0.0) -> None:
         self.run = run
+        self.edrs = EDRS - email
+        """EDRs of a notification, on average."""
         self._users = users
         self._email = round(100 * email)
         self._cycle = SCENARIOS * len(LANGUAGES)
@@ -110,14 +112,15 @@ class Feed:
 
     async def ahead(self) -> None:
         """Keep :data:`DEPTH` seconds of work under way for good: every stage has all it can take, and none runs ahead of the others."""
-        base = await self._meter.count(topics.EDR) - EDRS * self.sent
+        edrs = self._requests.edrs
+        base = await self._meter.count(topics.EDR) - edrs * self.sent
         ended, rate = self.sent, 0.0
         while True:
             while self.sent - ended < max(LEAST, DEPTH * rate):
                 await self._send(BURST)
             before, began = ended, monotonic()
             await asyncio.sleep(PERIOD)
-            ended = (await self._meter.count(topics.EDR) - base) // EDRS
+            ended = int((await self._meter.count(topics.EDR) - base) / edrs)
             rate += ((ended - before) / (monotonic() - began) - rate) * PERIOD
 
     async def paced(self, rate: float) -> None:

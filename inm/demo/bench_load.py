@@ -10,12 +10,14 @@ import msgspec
 from inm.core.users import Upsert
 from inm.demo.installation import CONFIG
 
-TENANT, ROUTE = "acme", "smsc-1"
+TENANT, ROUTE, MAIL_ROUTE = "acme", "smsc-1", "smtp-1"
 SCENARIOS, RULES = 20, 10
 LONG = 10
 """One in so many scenarios has a text of two parts."""
 TARIFFS = 7
 LANGUAGES = ("it", "en", "ru")
+CONNECTIONS = 16
+"""To the SMTP server: each carries one mail at a time, in four turns of question and answer."""
 RATE = 100_000.0
 """Parts a second of the route's throttle, which is never reached."""
 FIELDS = {"name": "Ada", "code": "%(n)06d", "amount": 34.9, "country": "Liechtenstein"}
@@ -43,6 +45,7 @@ def configure(folder: Path, rate: float = RATE, more: str = "") -> None:
     file = folder / "inm.yaml"
     settings = msgspec.yaml.decode(file.read_bytes())
     settings["routes"][ROUTE]["rate"] = rate
+    settings["routes"][MAIL_ROUTE]["connections"] = CONNECTIONS
     file.write_bytes(msgspec.yaml.encode(settings))
     written = [msgspec.yaml.encode(document).decode() for number in range(SCENARIOS) for document in _documents(number)]
     (folder / "tenants" / TENANT / "bench.yaml").write_text("---\n".join([*written, *filter(None, [more])]), encoding="utf-8")

@@ -77,6 +77,13 @@ def test_the_share_of_mails_is_kept(catalogue: Catalogue) -> None:
     assert channels == {"email": CYCLE * 3 // 10, "sms": CYCLE * 7 // 10}
 
 
+@pytest.mark.parametrize("email", [0.0, 0.3, 1.0])
+def test_how_many_have_ended_is_reckoned_by_what_each_channel_tells(catalogue: Catalogue, email: float) -> None:
+    requests = Requests("run", email=email)
+    told = {"sms": 3, "email": 2}  # accepted and submitted, and of an SMS that it was delivered
+    assert sum(told[send.delivery.channel] for send in sends(catalogue, requests)) == pytest.approx(CYCLE * requests.edrs)
+
+
 def test_each_names_a_user_that_is_told_of() -> None:
     requests = Requests("run", users=7)
     known = {upsert.key for _, _, upsert in map(decoded, requests.upserts(6))}

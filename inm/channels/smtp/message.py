@@ -27,8 +27,11 @@ UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 UNSAFE_BODY = re.compile("[\x00\ud800-\udfff]")
 
-NEEDS_ENCODING = re.compile(rb"[^\t\r\n\x20-\x7e]|[^\r\n]{999}|=_")
-"""Not for a body as it is: other than printable ASCII, lines above 998 octets (RFC 5322 section 2.1.1), what a boundary begins with."""
+NEEDS_ENCODING = re.compile(rb"[^\t\r\n\x20-\x7e]|=_")
+"""Not for a body as it is: other than printable ASCII, and what a boundary begins with."""
+
+LONGEST_LINE = 998
+"""Octets of a line without its end (RFC 5322 section 2.1.1). No part of the pattern, which would look ahead from each octet of a line."""
 
 LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-\u00a1-\U0010ffff]{1,64}")
 """RFC 5321 atoms and dots, RFC 6531 beyond ASCII. Dots out of place are left to the server: such mailboxes exist."""
@@ -133,10 +136,10 @@ def _part(subtype: str, text: str) -> bytes:
     """One part with its headers, in the shortest encoding of seven bits; ends with a line end."""
     if UNSAFE_BODY.search(text):
         raise UnsendableError(PERMANENT, "the text has NUL or half of a surrogate pair")
-    octets = re.sub(r"\r\n|\r|\n", "\r\n", text).encode()
+    octets = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n").encode()
     if not octets.endswith(b"\r\n"):
         octets += b"\r\n"
-    if not NEEDS_ENCODING.search(octets):
+    if not NEEDS_ENCODING.search(octets) and max(map(len, octets.split(b"\r\n"))) <= LONGEST_LINE:
         encoding, body = b"7bit", octets
     else:
         quoted, base64 = b2a_qp(octets), encodebytes(octets).replace(b"\n", b"\r\n")
