@@ -31,6 +31,7 @@ from inm.core.aftermath import (
     submissions,
 )
 from inm.core.ids import offer_id, partition_of_receipt, receipt_key, retry_id
+from inm.core.latest import Latest
 from inm.core.links import tracked
 from inm.core.records import Begun, Delivery, Outcome
 from inm.core.results import Answer, Result
@@ -61,7 +62,7 @@ REMEMBERED = 100_000
 stage = app.stage("dispatch")
 _decode = msgspec.json.Decoder(Delivery).decode
 _encode = msgspec.json.Encoder().encode
-_lately: dict[str, None] = {}
+_lately: Latest[None] = Latest(REMEMBERED)
 _generation = 0
 _turns: dict[str, Room] = {}
 _rooms: dict[tuple[str, str], Room] = {}
@@ -203,9 +204,7 @@ def _first_time(offer: str) -> bool:
         _slots.clear()
     if offer in _lately:
         return False
-    _lately[offer] = None
-    if len(_lately) > REMEMBERED:
-        del _lately[next(iter(_lately))]
+    _lately.put(offer, None)
     return True
 
 

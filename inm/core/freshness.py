@@ -4,6 +4,7 @@ from zlib import crc32
 
 from msgspec import Struct, structs
 
+from inm.core.latest import Latest
 from inm.core.records import Notification
 from inm.core.scenarios import Scenario
 from inm.core.sources import Source
@@ -13,6 +14,8 @@ LOADS = 3
 """How often it is asked again at once, since a row that was loaded is gone already, before that counts as a failure."""
 FIRST, LONGEST = 2_000, 60_000
 """Milliseconds until a notification whose user data cannot be had is tried again: doubling from the first to the longest."""
+REMEMBERED = 10_000
+"""Keys of which a worker knows that it has asked."""
 REFRESH = 0.2
 """The last share of a row's life in which its use asks the source for a newer one."""
 
@@ -84,7 +87,7 @@ class Refreshes:
     def __init__(self) -> None:
         self._tokens = 1.0
         self._at = 0
-        self._asked: dict[str, int] = {}
+        self._asked: Latest[int] = Latest(REMEMBERED)
 
     def allow(self, row: User, rate: int, now: int) -> bool:
         """Whether the row may be asked for again now (ms), at ``rate`` a second."""
@@ -95,12 +98,5 @@ class Refreshes:
         if rate == 0 or self._tokens < 1:
             return False
         self._tokens -= 1
-        self._asked.pop(row.key, None)
-        self._asked[row.key] = row.expires_at
-        if len(self._asked) > REMEMBERED:
-            del self._asked[next(iter(self._asked))]
+        self._asked.put(row.key, row.expires_at)
         return True
-
-
-REMEMBERED = 10_000
-"""Keys of which a worker knows that it has asked."""

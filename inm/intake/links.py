@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 from inm import topics
 from inm.core import links
 from inm.core.ids import partition_of_notification
+from inm.core.latest import Latest
 from inm.core.links import Way
 from inm.streaming.chunks import now_ms
 from inm.web.problems import Problem
@@ -29,7 +30,7 @@ class Readers:
 
     def __init__(self, app: "Inm") -> None:
         self._app = app
-        self._told: dict[str, None] = {}
+        self._told: Latest[None] = Latest(REMEMBERED)
 
     def routes(self) -> list[web.RouteDef]:
         """``web.get`` answers HEAD too."""
@@ -57,7 +58,5 @@ class Readers:
         partition = partition_of_notification(outcome.notification)
         if outcome.id in self._told or partition >= self._app.partitions:
             return
-        self._told[outcome.id] = None
-        if len(self._told) > REMEMBERED:
-            del self._told[next(iter(self._told))]
+        self._told.put(outcome.id, None)
         self._app.emitter.emit(topics.OUTCOMES, partition, outcome.key.encode(), _encode(outcome))

@@ -56,7 +56,7 @@ class Rows(Generic[T]):
         """A row as it is stored; one past its end is none."""
         if stored is None or _TIMES.unpack_from(stored)[0] < now:
             return None
-        return self._decode(memoryview(stored)[BODY:])
+        return self._decode(stored[BODY:])
 
     def end(self, stored: bytes) -> int:
         """When (ms) a row as it is stored ends."""
@@ -74,7 +74,7 @@ class Rows(Generic[T]):
 
     def due(self, out: Output, at_most: int) -> list[T]:
         """Rows of which something is due, the oldest first."""
-        return [self._decode(memoryview(stored)[BODY:]) for stored in self.table[out.partition].due(out.now, at_most)]
+        return [self._decode(stored[BODY:]) for stored in self.table[out.partition].due(out.now, at_most)]
 
     def delete(self, out: Output, key: str) -> None:
         out.put(self.table, key.encode(), None)

@@ -6,22 +6,21 @@ attempt is looked up in the journeys table.
 
 from collections.abc import Iterable
 
+from inm.core.latest import Latest
 from inm.core.records import Delivery
 
 REMEMBERED = 100_000
 """Steps that a worker remembers, the latest ones: as many as may lie between it and dispatch."""
 
-_marked: dict[str, None] = {}
+_marked: Latest[None] = Latest(REMEMBERED)
 
 
 def mark(steps: Iterable[str]) -> None:
     """Steps (``<notification>.<step>``) that are not to be sent any more."""
     for step in steps:
-        _marked[step] = None
-        if len(_marked) > REMEMBERED:
-            del _marked[next(iter(_marked))]
+        _marked.put(step, None)
 
 
 def marked(delivery: Delivery) -> bool:
     """Whether its step was marked on this worker."""
-    return bool(_marked) and delivery.id.rpartition(".")[0] in _marked
+    return delivery.id.rpartition(".")[0] in _marked

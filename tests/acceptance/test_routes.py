@@ -63,9 +63,15 @@ async def test_a_message_goes_by_another_route_at_once_when_one_is_gone(
     asked = [await asker.send(phones(), "offer", tenant="duo") for _ in range(20)]
     ends = [await asker.end(request_id) for request_id in asked]
     assert {(edr.event, edr.route, edr.attempt) for edr in ends} == {("delivered", "smsc-1", 1)}
-    listed = await done(installation, "route", "list", "--json")
-    gone = next(row for row in map(json.loads, listed.lines) if row["name"] == "smsc-gone")
-    assert [(each["level"], "route-down" in each["reason"]) for each in gone["conditions"]][:1] in ([("ailing", True)], [("sick", True)])
+
+    async def told() -> bool:
+        """A worker looks at its routes once a second."""
+        listed = await done(installation, "route", "list", "--json")
+        gone = next(row for row in map(json.loads, listed.lines) if row["name"] == "smsc-gone")
+        found = [(each["level"], "route-down" in each["reason"]) for each in gone["conditions"]]
+        return found[:1] in ([("ailing", True)], [("sick", True)])
+
+    await until_async(told)
 
 
 async def test_what_goes_by_a_route_that_is_out_waits_until_it_is_in(
