@@ -62,13 +62,13 @@ REMEMBERED = 100_000
 stage = app.stage("dispatch")
 _decode = msgspec.json.Decoder(Delivery).decode
 _encode = msgspec.json.Encoder().encode
-_lately: Latest[None] = Latest(REMEMBERED)
+_lately: Latest[str, None] = Latest(REMEMBERED)
 _generation = 0
 _turns: dict[str, Room] = {}
 _rooms: dict[tuple[str, str], Room] = {}
 _slots: dict[tuple[str, str], int] = {}
 _used: dict[str, int] = {}
-_attempts = cache(metrics.ATTEMPTS.labels)
+_attempts = cache(metrics.ATTEMPTS.labels)  # which looks at each label anew, every time
 
 
 @app.agent(app.chunks(*topics.DELIVERIES, at_most=PIECE), name="dispatch")

@@ -1,7 +1,6 @@
 """Trying a text out in the console: the values it is made with, of a sample or of a user, and what it looks like then."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -15,6 +14,7 @@ from inm.console.letters import Letters
 from inm.console.route import Route, get
 from inm.console.visit import Visit
 from inm.core.ids import partition_of, user_key
+from inm.core.latest import Latest
 from inm.core.preview import Matrix, matrix
 from inm.core.samples import samples, seen
 from inm.core.templates import Template
@@ -26,6 +26,8 @@ AT_ONCE = 2
 """Texts that a worker makes for previews at the same time: each may take most of a second."""
 AGAIN = 10 * 60_000
 """Milliseconds in which it is recorded once that somebody looks at a text with the data of a user."""
+REMEMBERED = 1000
+"""Looks that a worker knows to be recorded."""
 MOST_VALUES = 60
 SHOWN = 4_000
 """Characters of a text that a preview shows."""
@@ -53,7 +55,7 @@ class Trying:
     def __init__(self, letters: Letters) -> None:
         self._letters = letters
         self._turns = asyncio.Semaphore(AT_ONCE)
-        self._recorded: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._recorded: Latest[tuple[str, str], int] = Latest(REMEMBERED)
 
     def routes(self) -> list[Route]:
         return [get("/preview/user", "write", self.user)]
@@ -103,11 +105,9 @@ class Trying:
     async def _seen(self, visit: Visit, user: str, row: User) -> dict[str, Any]:
         full = visit.may("unmask") and bool(visit.form.get("full"))
         known = (visit.session.id, user)
-        if full and visit.now - self._recorded.get(known, 0) > AGAIN:
+        if full and visit.now - (self._recorded.get(known) or 0) > AGAIN:
             await visit.console.record(visit, "unmasked", f"{visit.tenant}/user/{user}", "preview")
-            self._recorded[known] = visit.now
-            if len(self._recorded) > 1000:
-                self._recorded.popitem(last=False)
+            self._recorded.put(known, visit.now)
         return seen(row, visit.book.user, full=full)
 
 

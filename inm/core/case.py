@@ -33,7 +33,7 @@ class Case:
         """The row as it is, of a user that the source does not know too."""
         self.user = None if user is None or user.absent else user
         self.now = now
-        self.ends = max(notification.received, notification.at or 0) + scenario.validity * 1000
+        self.ends = scenario.ends(notification)
         """When (ms) it is no use any more."""
         self.enriched: dict[str, Any] = {}
         self.unusable: list[str] = []

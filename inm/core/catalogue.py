@@ -14,6 +14,7 @@ class Catalogue:
 
     def __init__(self, books: Mapping[str, Book]) -> None:
         self._books = dict(books)
+        # each in a dict, in which every request looks for the one that it names
         self._names = {tenant: dict.fromkeys(sorted(book.scenarios)) for tenant, book in books.items()}
 
     @property

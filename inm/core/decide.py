@@ -110,7 +110,7 @@ def _decide(case: Case, bound: BoundScenario, algorithms: Algorithms, plan: Sequ
         choice = choose(case, bound, algorithms)
         if choice.report:
             reports.append(choice.report)
-    failed = _failed(case, reports) if reports else None
+    failed = _failed(case, reports)
     if failed:
         detail = f"algorithm {failed.name}: {failed.result} {failed.detail}".rstrip()
         return Refusal("algorithm-failed", detail, [], _grounds(case, bound, choice, reports))
@@ -209,9 +209,8 @@ def _why_none(skipped: list[Skip]) -> tuple[str, str]:
 
 def _failed(case: Case, reports: list[Report]) -> Report | None:
     """The plug-in without which the scenario wants nothing sent."""
-    declared = {"choose": case.scenario.choose, "enrich": case.scenario.enrich}
     for report in reports:
-        algorithm = declared[report.hook]
+        algorithm = case.scenario.choose if report.hook == "choose" else case.scenario.enrich
         if report.result != "used" and algorithm and algorithm.otherwise == "refuse":
             return report
     return None

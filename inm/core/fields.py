@@ -67,9 +67,7 @@ _LARGEST_DECIMAL = Decimal(10) ** 15
 
 
 def _string(value: Any) -> str:
-    if type(value) is str:  # as a rule
-        return value
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if not isinstance(value, str) and (isinstance(value, bool) or not isinstance(value, int)):
         raise TypeError
     return str(value)
 

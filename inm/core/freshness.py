@@ -66,7 +66,7 @@ def _without(notification: Notification, row: User | None, scenario: Scenario, n
         return Use(row)
     if scenario.user_data == "optional":
         return Use(None)
-    ends = max(notification.received, notification.at or 0) + scenario.validity * 1000
+    ends = scenario.ends(notification)
     if now > ends:
         return Never(f"the source of user data did not answer until the validity of {scenario.validity} s had ended")
     chance = crc32(f"{notification.id}@{notification.asked}".encode()) / 0xFFFF_FFFF
@@ -87,7 +87,7 @@ class Refreshes:
     def __init__(self) -> None:
         self._tokens = 1.0
         self._at = 0
-        self._asked: Latest[int] = Latest(REMEMBERED)
+        self._asked: Latest[str, int] = Latest(REMEMBERED)
 
     def allow(self, row: User, rate: int, now: int) -> bool:
         """Whether the row may be asked for again now (ms), at ``rate`` a second."""

@@ -154,7 +154,7 @@ def style(language: str) -> Style:
 def _exact(value: Any) -> Decimal:
     """``ValueError`` for what is no number, or is beyond 10^15."""
     try:
-        exact = value if isinstance(value, Decimal) else Decimal(str(value)) if not isinstance(value, bool) else Decimal("NaN")
+        exact = Decimal(str(value)) if not isinstance(value, bool) else Decimal("NaN")
     except InvalidOperation:
         exact = Decimal("NaN")
     if not (exact.is_finite() and abs(exact) < LARGEST):

@@ -155,6 +155,9 @@ def _guarded(tree: nodes.Template) -> frozenset[str]:
     return frozenset(node.name for node in (*defaults, *asked) if isinstance(node, nodes.Name))
 
 
+# Tuples, and not joined where they are asked for: to join types takes longer than to look at a value.
+_PLAIN = (str, int, float)
+"""What stands in a text as it is."""
 _LONG = (str, list, dict)
 """What has a length."""
 
@@ -208,9 +211,7 @@ def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _printable(value: Any) -> Any:
     """What may stand in a text. A null is a missing field, and a list or object would show Python's own notation."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int | float):
+    if isinstance(value, _PLAIN):
         return value
     if isinstance(value, Decimal | date):
         return f"{value:f}" if isinstance(value, Decimal) else value.isoformat()

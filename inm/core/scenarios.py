@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from inm.core.fields import FieldName
-from inm.core.records import ChannelName, Lane, Name
+from inm.core.records import ChannelName, Lane, Name, Notification
 
 Until = Literal["submitted", "delivered", "read"]
 OnUnknown = Literal["resend", "wait-for-receipt"]
@@ -119,6 +119,10 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True, tag="scenario", 
     """Chooses among the steps of the plan."""
     enrich: Algorithm | None = None
     """Adds fields before the text is made."""
+
+    def ends(self, notification: Notification) -> int:
+        """When (ms) a notification of it is no use any more."""
+        return max(notification.received, notification.at or 0) + self.validity * 1000
 
 
 def steps_of(plan: list[Step] | str, plans: Mapping[str, Plan]) -> list[Step]:

@@ -30,7 +30,7 @@ class Readers:
 
     def __init__(self, app: "Inm") -> None:
         self._app = app
-        self._told: Latest[None] = Latest(REMEMBERED)
+        self._told: Latest[str, None] = Latest(REMEMBERED)
 
     def routes(self) -> list[web.RouteDef]:
         """``web.get`` answers HEAD too."""

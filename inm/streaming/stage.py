@@ -61,7 +61,7 @@ class Output:
         rows = self._rows.get(table)
         if rows is not None and key in rows:
             return rows[key]
-        return table.partitions[self.partition].get(key)
+        return table[self.partition].get(key)
 
     def put(self, table: Table, key: bytes, value: bytes | None) -> None:
         """Write a row of this partition; None deletes."""
@@ -74,7 +74,7 @@ class Output:
             self._batches[emit(*record)] = None
         self._records.clear()
         for table, rows in self._rows.items():
-            held = table.partitions[self.partition]
+            held = table[self.partition]
             before = self._last.get(held)
             writes = held.stage(rows, before)
             if writes is not before:

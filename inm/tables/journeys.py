@@ -26,8 +26,7 @@ _encode = msgspec.json.Encoder().encode
 def keep(out: Output, known: Journey | None, journey: Journey, effects: Effects) -> None:
     """Write the row and emit what its change causes, and count it. ``known``: the row as it was."""
     journey.standing = known.standing if known else 0
-    if emitted.finals:
-        effects.edrs = [told for edr in effects.edrs for told in emitted.agreed(edr)]
+    effects.edrs = [told for edr in effects.edrs for told in emitted.agreed(edr)]
     tallies.keep(out, known, journey, effects)
     journeys.put(out, journey.id, journey, journey.expires, journey.due)
     key = journey.key.encode()

@@ -12,7 +12,7 @@ from inm.core.records import Delivery
 REMEMBERED = 100_000
 """Steps that a worker remembers, the latest ones: as many as may lie between it and dispatch."""
 
-_marked: Latest[None] = Latest(REMEMBERED)
+_marked: Latest[str, None] = Latest(REMEMBERED)
 
 
 def mark(steps: Iterable[str]) -> None:
