@@ -95,11 +95,17 @@ class Ledger:
 class Mailbox:
     """The handler behind the protocol: decides by the behaviour, books in the ledger."""
 
-    def __init__(self, ledger: Ledger, behaviour: Behaviour) -> None:
+    def __init__(self, ledger: Ledger, behaviour: Behaviour, *, pipelining: bool) -> None:
         self.ledger = ledger
         self.behaviour = behaviour
+        self._extensions = ["250-PIPELINING"] if pipelining else []
         self.refused: Counter[str] = Counter()
         """Replies other than success, by their code."""
+
+    async def handle_EHLO(self, server: SMTP, session: Session, envelope: Envelope, hostname: str, replies: list[str]) -> list[str]:  # noqa: N802
+        """EHLO. aiosmtpd takes commands from a stream, one after the other, and so several at once (RFC 2920); but it does not say so."""
+        session.host_name = hostname
+        return [*replies[:-1], *self._extensions, replies[-1]]
 
     async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:  # noqa: N802
         """MAIL FROM."""
@@ -128,7 +134,7 @@ class Mailbox:
         if refusal:
             return self._refuse(refusal)
         queue_id = f"{self.ledger.count + 1:010X}"
-        headers = BytesHeaderParser(policy=policy.compat32).parsebytes(content)
+        headers = BytesHeaderParser(policy=policy.compat32).parsebytes(content.partition(b"\r\n\r\n")[0])
         for recipient in envelope.rcpt_tos:
             message_id, subject = str(headers["Message-ID"]), str(headers["Subject"])
             row = Received(queue_id, message_id, envelope.mail_from or "", recipient, subject, len(content), time(), content)
@@ -207,6 +213,7 @@ class SmtpServer:
         require_starttls: bool = False,
         users: dict[str, str] | None = None,
         utf8: bool = True,
+        pipelining: bool = True,
         size_limit: int = 10 * 1024 * 1024,
         ledger_file: Path | None = None,
     ) -> None:
@@ -214,7 +221,7 @@ class SmtpServer:
         self.host, self.port = host, port
         self.behaviour = Behaviour()
         self.ledger = Ledger(ledger_file)
-        self.mailbox = Mailbox(self.ledger, self.behaviour)
+        self.mailbox = Mailbox(self.ledger, self.behaviour, pipelining=pipelining)
         self.connections = 0
         """Accepted since the start."""
         self._implicit = tls if implicit_tls else None

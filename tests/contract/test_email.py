@@ -56,12 +56,13 @@ def tls(authority: trustme.CA) -> ssl.SSLContext:
 class Bench:
     """Servers and channels that a test uses; all closed at its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, pipelining: bool) -> None:
         self.servers: list[SmtpServer] = []
         self.channels: list[Email] = []
+        self._pipelining = pipelining
 
     async def server(self, **options: Any) -> SmtpServer:
-        server = SmtpServer(**options)
+        server = SmtpServer(pipelining=self._pipelining, **options)
         self.servers.append(server)
         await server.start()
         return server
@@ -78,9 +79,9 @@ class Bench:
         return await (await self.channel(server, **options)).send(deliveries or [mail()])
 
 
-@pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    bench = Bench()
+@pytest.fixture(params=[True, False], ids=["pipelining", "one-by-one"])
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    bench = Bench(pipelining=request.param)
     yield bench
     for channel in bench.channels:
         await channel.close()

@@ -1,10 +1,10 @@
 """One connection to an SMTP server: opened, used for one message after another, closed."""
 
 import asyncio
-import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
+from typing import cast
 
 from aiosmtplib import (
     SMTP,
@@ -17,10 +17,10 @@ from aiosmtplib import (
     SMTPServerDisconnected,
     SMTPTimeoutError,
 )
-from aiosmtplib.response import SMTPResponse
 
 from inm.channels.smtp import codes
 from inm.channels.smtp.codes import Phase
+from inm.channels.smtp.dialogue import Dialogue, Reply
 from inm.channels.smtp.message import Mail
 from inm.channels.smtp.route import EmailRoute
 from inm.core.results import Answer
@@ -38,7 +38,8 @@ PHASES: dict[type[Exception], Phase] = {
     SMTPAuthenticationError: Phase.AUTH,
 }
 
-LINE_DOTS = re.compile(rb"(?m)^\.")
+EXTENSIONS = ("pipelining", "size", "smtputf8")
+"""Those that are made use of, as they are in the reply to EHLO: RFC 2920, RFC 1870, RFC 6531."""
 
 
 class LinkFaultError(Exception):
@@ -58,17 +59,9 @@ class Link:
 
     def __init__(self, route: EmailRoute, tls: ssl.SSLContext | None) -> None:
         self._route = route
-        self._client = SMTP(
-            hostname=route.host,
-            port=route.port,
-            username=route.username,
-            password=route.password,
-            local_hostname=route.local_hostname,
-            timeout=route.command_timeout,
-            use_tls=route.security == "tls",
-            start_tls=route.security == "starttls",
-            tls_context=tls,
-        )
+        self._tls = tls
+        self._dialogue: Dialogue | None = None
+        self._extensions: frozenset[str] = frozenset()
         self._opened = monotonic()
         self.carried = 0
         """Messages that the server has answered."""
@@ -76,7 +69,7 @@ class Link:
     @property
     def alive(self) -> bool:
         """Whether the connection stands, as far as this side knows."""
-        return self._client.is_connected
+        return self._dialogue is not None and self._dialogue.alive
 
     @property
     def age(self) -> float:
@@ -85,14 +78,30 @@ class Link:
 
     async def open(self) -> None:
         """Connect, with TLS and credentials as the route says. Raises :class:`LinkFaultError`."""
+        route = self._route
+        client = SMTP(
+            hostname=route.host,
+            port=route.port,
+            username=route.username,
+            password=route.password,
+            local_hostname=route.local_hostname,
+            timeout=route.command_timeout,
+            use_tls=route.security == "tls",
+            start_tls=route.security == "starttls",
+            tls_context=self._tls,
+        )
         try:
-            async with asyncio.timeout(self._route.connect_timeout):
-                await self._client.connect()
-                if self._client.is_ehlo_or_helo_needed:
-                    await self._client.ehlo()
+            async with asyncio.timeout(route.connect_timeout):
+                await client.connect()
+                if client.is_ehlo_or_helo_needed:
+                    await client.ehlo()
         except (SMTPException, OSError, TimeoutError, ValueError) as error:
-            self._client.close()
+            client.close()
             raise LinkFaultError(_connect_fault(error)) from error
+        if client.transport is None:
+            raise LinkFaultError(codes.fault(codes.ROUTE_DOWN, "the connection was lost as soon as it stood"))
+        self._extensions = frozenset(name for name in EXTENSIONS if client.supports_extension(name))
+        self._dialogue = Dialogue(cast(asyncio.Transport, client.transport))
         self._opened = monotonic()
 
     async def submit(self, mail: Mail, begin: Callable[[], bool]) -> Answer:
@@ -100,17 +109,17 @@ class Link:
 
         Raises :class:`LinkLostError` if the server cannot have taken the message.
         """
-        if mail.utf8 and not self._client.supports_extension("smtputf8"):
+        if mail.utf8 and "smtputf8" not in self._extensions:
             meaning = codes.PERMANENT if mail.recipient.isascii() else codes.BAD_ADDRESS
             return codes.fault(meaning, "the server knows ASCII addresses only (no SMTPUTF8)")
-        for phase, command in self._envelope(mail):
-            reply = await self._command(command)
-            if reply.code // 100 != (3 if phase is Phase.DATA else 2):
-                await self._reset(reply)
+        envelope = self._envelope(mail)
+        for group in [envelope] if "pipelining" in self._extensions else [[step] for step in envelope]:
+            refusal = await self._ask(group)
+            if refusal:
                 self.carried += 1
-                return codes.refusal(phase, *reply)
+                return refusal
         if not begin():
-            self._client.close()
+            self.drop()
             raise LinkLostError("the time of the message was over")
         answer = await self._content(mail)
         self.carried += 1
@@ -118,71 +127,75 @@ class Link:
 
     def drop(self) -> None:
         """Close without a word."""
-        self._client.close()
+        if self._dialogue:
+            self._dialogue.close("it was dropped")
 
     async def quit(self) -> None:
         """Say good-bye if the server still listens, and close."""
         try:
-            if self.alive:
-                await self._client.quit(timeout=1)
-        except (SMTPException, OSError):
-            pass
+            await self._say(b"QUIT\r\n", 1, 1.0)
         finally:
-            self._client.close()
+            self.drop()
 
-    def _envelope(self, mail: Mail) -> list[tuple[Phase, tuple[bytes, ...]]]:
-        options = [b"SMTPUTF8", b"BODY=8BITMIME"] if mail.utf8 else []
-        if self._client.supports_extension("size"):
-            options.append(b"SIZE=%d" % len(mail.octets))
+    async def _say(self, octets: bytes, replies: int, seconds: float) -> list[Reply]:
+        return await self._dialogue.say(octets, replies, seconds) if self._dialogue else []
+
+    def _envelope(self, mail: Mail) -> list[tuple[Phase, bytes]]:
+        options = b" SMTPUTF8 BODY=8BITMIME" if mail.utf8 else b""
+        if "size" in self._extensions:
+            options += b" SIZE=%d" % len(mail.octets)
         return [
-            (Phase.MAIL, (b"MAIL", b"FROM:<%s>" % mail.sender.encode(), *options)),
-            (Phase.RCPT, (b"RCPT", b"TO:<%s>" % mail.recipient.encode())),
-            (Phase.DATA, (b"DATA",)),
+            (Phase.MAIL, b"MAIL FROM:<%s>%s\r\n" % (mail.sender.encode(), options)),
+            (Phase.RCPT, b"RCPT TO:<%s>\r\n" % mail.recipient.encode()),
+            (Phase.DATA, b"DATA\r\n"),
         ]
 
-    async def _command(self, command: tuple[bytes, ...]) -> SMTPResponse:
-        try:
-            reply = await self._client.execute_command(*command)
-        except SMTPResponseException as garbled:
-            self._client.close()
-            raise LinkLostError(f"the server answered what is no reply: {garbled.message}") from garbled
-        except (SMTPException, OSError) as lost:
-            self._client.close()
-            raise LinkLostError(str(lost)) from lost
-        if reply.code == CLOSING:
-            self._client.close()
-            raise LinkLostError(str(reply))
-        return reply
+    async def _ask(self, group: Sequence[tuple[Phase, bytes]]) -> Answer | None:
+        """Say commands that the server takes together; the refusal, if one of them is refused. Raises :class:`LinkLostError`."""
+        replies = await self._say(b"".join([command for _, command in group]), len(group), self._route.command_timeout)
+        for (phase, _), reply in zip(group, replies, strict=False):
+            if reply.code == CLOSING:
+                self.drop()
+                raise LinkLostError(f"{reply.code} {reply.text}")
+            if reply.code // 100 != (3 if phase is Phase.DATA else 2):
+                await self._reset(reply, waits=replies[-1].code // 100 == 3)
+                return codes.refusal(phase, *reply)
+        if len(replies) < len(group):
+            raise LinkLostError(self._why)
+        return None
+
+    @property
+    def _why(self) -> str:
+        return (self._dialogue and self._dialogue.ended) or "there is no connection"
 
     async def _content(self, mail: Mail) -> Answer:
         """Write the message and its final dot. Past that point only a reply tells what became of it."""
-        protocol = self._client.protocol
-        if protocol is None:
+        if not self.alive:
             raise LinkLostError("the connection was lost before the message was written")
-        try:
-            protocol.write(LINE_DOTS.sub(b"..", mail.octets) + b".\r\n")
-        except SMTPServerDisconnected as lost:
-            raise LinkLostError(str(lost)) from lost
-        try:
-            reply = await protocol.read_response(timeout=self._route.submit_timeout)
-        except (SMTPException, OSError) as lost:
-            self._client.close()
-            return codes.fault(codes.UNKNOWN, str(lost))
+        content = mail.octets.replace(b"\r\n.", b"\r\n..") + b".\r\n"  # its first line is a header, and has no dot
+        replies = await self._say(content, 1, self._route.submit_timeout)
+        if not replies:
+            return codes.fault(codes.UNKNOWN, self._why)
+        [reply] = replies
         if reply.code // 100 == 2:
             return codes.accepted(*reply, mail.message_id)
         if reply.code == CLOSING or reply.code // 100 not in (4, 5):
-            self._client.close()
+            self.drop()
         return codes.refusal(Phase.END, *reply)
 
-    async def _reset(self, reply: SMTPResponse) -> None:
-        """Make the connection fit for the next message; close it if that fails or the server talks out of turn."""
-        try:
-            if reply.code // 100 not in (4, 5):
-                self._client.close()
-            elif self.alive:
-                await self._client.rset()
-        except (SMTPException, OSError):
-            self._client.close()
+    async def _reset(self, reply: Reply, *, waits: bool) -> None:
+        """Make the connection fit for the next message; close it if that fails or the server talks out of turn.
+
+        ``waits``: it waits for the message all the same. A dot tells it that there is none (RFC 2920 section 3.1).
+        """
+        if reply.code // 100 not in (4, 5):
+            self.drop()
+            return
+        if waits:
+            await self._say(b".\r\n", 1, self._route.command_timeout)
+        replies = await self._say(b"RSET\r\n", 1, self._route.command_timeout)
+        if not replies or replies[0].code // 100 != 2:
+            self.drop()
 
 
 def _connect_fault(error: Exception) -> Answer:

@@ -17,7 +17,7 @@ from inm.core.throttle import Throttle
 log = logging.getLogger(__name__)
 
 GLANCE = 0.25
-"""Seconds: how soon an idle connection that the server closed is noticed (aiosmtplib tells nobody)."""
+"""Seconds: how soon an idle connection that the server closed is noticed."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0
 """Seconds between attempts to connect: doubled at each failure, with jitter."""

@@ -24,7 +24,8 @@ class EmailRoute:
     verify: bool = True
     """Whether the server must prove its name by a certificate."""
     connections: int = 4
-    """How many are kept open. Each carries one message at a time, so this bounds the rate: connections / (4 x round trip)."""
+    """How many are kept open. Each carries one message at a time, so this bounds the rate: connections / (2 x round trip), or 4 x if the
+    server does not take several commands at once (PIPELINING)."""
     messages: int = 1000
     """After so many messages a connection is closed and opened anew, so that load balancers can balance."""
     connect_timeout: float = 10.0
