@@ -10,10 +10,11 @@ from typing import Any, Self
 import msgspec
 
 from inm.core.edr import Edr
+from inm.demo.mails import Received
 from inm.demo.run import Run
 from inm.demo.smsc import Smsc
 from inm.demo.smsc.pdus import Part
-from inm.demo.smtp import Received, SmtpServer
+from inm.demo.smtp import SmtpServer
 
 _decode = msgspec.json.Decoder(Edr).decode
 

@@ -9,7 +9,7 @@ import ssl
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from email import policy
 from email.parser import BytesHeaderParser
 from pathlib import Path
@@ -17,27 +17,12 @@ from time import time
 from typing import Any, AnyStr, Literal
 
 import click
-import msgspec
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from inm.demo.mails import Ledger, Received
 
 Moment = Literal["greeting", "MAIL", "RCPT", "DATA", "end"]
 """Before which reply; ``end`` is the one after the final dot."""
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One message taken with 250."""
-
-    queue_id: str
-    message_id: str
-    sender: str
-    recipient: str
-    subject: str
-    size: int
-    """Octets, with CRLF, after undoing doubled dots."""
-    at: float
-    """Seconds since 1970."""
-    content: bytes = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -59,37 +44,6 @@ class Behaviour:
     """Hangs up instead of this reply. At ``end`` the message has been taken."""
     garble: Moment | None = None
     """Answers what is no SMTP."""
-
-
-class Ledger:
-    """What was taken, in order."""
-
-    def __init__(self, file: Path | None = None) -> None:
-        self.mails: list[Received] = []
-        self._file = file.open("ab", buffering=0) if file else None
-
-    def add(self, mail: Received) -> None:
-        """Book a message, and write it to the file (a JSON object a line, without its content)."""
-        self.mails.append(mail)
-        if self._file:
-            row = {name: value for name, value in asdict(mail).items() if name != "content"}
-            self._file.write(msgspec.json.encode(row) + b"\n")
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._file:
-            self._file.close()
-
-    @property
-    def count(self) -> int:
-        """Messages taken, duplicates included."""
-        return len(self.mails)
-
-    @property
-    def duplicates(self) -> dict[str, int]:
-        """Message-IDs that came more than once for one recipient, and how often."""
-        times = Counter((mail.message_id, mail.recipient) for mail in self.mails)
-        return {message_id: n for (message_id, _), n in times.items() if n > 1}
 
 
 class Mailbox:
