@@ -12,10 +12,11 @@ from aiokafka.errors import KafkaError
 from inm import algorithms, metrics, topics
 from inm.channels import routes
 from inm.channels.directory import Directory
+from inm.core.aftermath import reported
 from inm.core.catalogue import Catalogue
 from inm.core.changes import seeding
 from inm.core.faults import MisconfiguredError
-from inm.core.ids import partition_of_receipt, receipt_key
+from inm.core.ids import partition_of_notification, partition_of_receipt, receipt_key
 from inm.core.records import Receipt
 from inm.core.reference import Change, tenant_of
 from inm.core.routing import event_key
@@ -29,7 +30,7 @@ from inm.streaming.chunks import now_ms
 from inm.streaming.emitter import MAX_RECORD, Batch
 from inm.streaming.mirror import Mirror
 from inm.streaming.restore import tail
-from inm.tables import callbacks
+from inm.tables import callbacks, submitted
 from inm.tables.campaigns import audiences, campaigns
 from inm.tables.counters import counters
 from inm.tables.emitted import SKEW, Emitted, emitted
@@ -265,12 +266,20 @@ class Inm(StreamingApp):
         await asyncio.gather(*(route.close() for route in self.routes.values()))
 
     async def _take_receipts(self, receipts: Sequence[Receipt]) -> None:
-        """Durable before the provider is told that we have them."""
+        """Durable before the provider is told that we have them. Those of what this worker has submitted itself are outcomes at once; the
+        stage receipts matches the others."""
         batches: dict[Batch, None] = {}
         for receipt in receipts:
             key = receipt_key(receipt.route, receipt.provider_id).encode()
-            partition = partition_of_receipt(key, self.partitions)
-            batches[self.emitter.emit(topics.RECEIPTS, partition, key, _encode(receipt))] = None
+            submission = submitted.match(key, receipt)
+            if submission is None:
+                batch = self.emitter.emit(topics.RECEIPTS, partition_of_receipt(key, self.partitions), key, _encode(receipt))
+            else:
+                self.directory.reported(receipt.route, receipt.at - submission.at, now_ms())
+                outcome = reported(receipt, submission)
+                partition = partition_of_notification(outcome.notification)
+                batch = self.emitter.emit(topics.OUTCOMES, partition, outcome.key.encode(), _encode(outcome))
+            batches[batch] = None
         for batch in batches:
             await batch.acked
 

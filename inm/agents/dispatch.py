@@ -40,6 +40,7 @@ from inm.streaming.chunks import Chunk, Record, now_ms
 from inm.streaming.emitter import Superseded
 from inm.streaming.room import Room, TurnedAway
 from inm.streaming.stage import Output
+from inm.tables import submitted
 from inm.tables.emitted import emitted
 from inm.tables.journeys import is_stopped
 from inm.tables.schedule import later
@@ -268,6 +269,7 @@ def _follow_up(delivery: Delivery, became: Outcome, out: Output) -> None:
     """What else follows; it may be out already, if a worker died before the commit, and is idempotent."""
     for submission in submissions(delivery, became):
         key = receipt_key(submission.route, submission.provider_id).encode()
+        submitted.remember(key, submission)
         out.emit(topics.RECEIPTS, key, _encode(submission), partition_of_receipt(key, app.partitions))
     further = again(delivery, became)
     if further is None:

@@ -1,12 +1,16 @@
-"""Matches what a provider reports with what was submitted, in either order, and says what became of the delivery."""
+"""Matches what a provider reports with what was submitted, in either order, and says what became of the delivery.
+
+What the worker that takes a receipt has submitted itself lately does not come here: see ``Inm._take_receipts``.
+"""
 
 import faust
 import msgspec
 
 from inm import topics
 from inm.app import app
+from inm.core.aftermath import reported
 from inm.core.ids import partition_of_notification, receipt_key
-from inm.core.records import Outcome, Receipt, Submission
+from inm.core.records import Receipt, Submission
 from inm.streaming.chunks import Chunk, Record
 from inm.streaming.stage import Output, Reject
 from inm.tables import outbox
@@ -58,22 +62,8 @@ def _keep(receipt: Receipt, row: Sent, key: str, out: Output) -> None:
 
 def _emit(receipt: Receipt, submission: Submission, out: Output) -> None:
     app.directory.reported(receipt.route, receipt.at - submission.at, out.now)
-    notification, step, attempt = submission.delivery.rsplit(".", 2)
-    outcome = Outcome(
-        id=f"{submission.delivery}/receipt/{receipt.provider_id}/{receipt.state}",
-        kind="receipt",
-        notification=notification,
-        delivery=submission.delivery,
-        key=submission.key,
-        at=receipt.at,
-        step=int(step),
-        attempt=int(attempt),
-        route=receipt.route,
-        receipt=receipt,
-        part=submission.part,
-        parts=submission.parts,
-    )
-    out.emit(topics.OUTCOMES, submission.key.encode(), _encode(outcome), partition_of_notification(notification))
+    outcome = reported(receipt, submission)
+    out.emit(topics.OUTCOMES, outcome.key.encode(), _encode(outcome), partition_of_notification(outcome.notification))
 
 
 app.every_tick(stage, outbox.outbox.sweep)

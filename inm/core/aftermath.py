@@ -1,9 +1,9 @@
-"""What follows an answer to a delivery: the outcome, what its receipts are matched with, and the next try."""
+"""What follows an answer to a delivery: the outcome, what its receipts are matched with, what these say of it, and the next try."""
 
 from msgspec import structs
 
 from inm.core.ids import delivery_id
-from inm.core.records import Delivery, Outcome, Submission
+from inm.core.records import Delivery, Outcome, Receipt, Submission
 from inm.core.results import Answer, Result
 from inm.core.retry import NOT_AN_ATTEMPT, Retries, next_attempt
 
@@ -67,6 +67,25 @@ def submissions(delivery: Delivery, outcome: Outcome) -> list[Submission]:
         for part, provider_id in enumerate(ids, 1)
         if provider_id
     ]
+
+
+def reported(receipt: Receipt, submission: Submission) -> Outcome:
+    """What a receipt says of the delivery that it is matched with."""
+    notification, step, attempt = submission.delivery.rsplit(".", 2)
+    return Outcome(
+        id=f"{submission.delivery}/receipt/{receipt.provider_id}/{receipt.state}",
+        kind="receipt",
+        notification=notification,
+        delivery=submission.delivery,
+        key=submission.key,
+        at=receipt.at,
+        step=int(step),
+        attempt=int(attempt),
+        route=receipt.route,
+        receipt=receipt,
+        part=submission.part,
+        parts=submission.parts,
+    )
 
 
 def again(delivery: Delivery, outcome: Outcome) -> Delivery | None:

@@ -65,8 +65,6 @@ EFFECTS: dict[tuple[str, bytes], tuple[Effect, ...]] = {
     **{(topic, lane): _evaluated(sms) for topic, lane, sms in zip(topics.NOTIFICATIONS, LANE, SMS, strict=True)},
     **{(topic, SUBMISSION): (Effect(topics.OUTCOMES, SUBMISSION),) for topic in SMS},
     (topics.RECEIPTS, SUBMISSION): (Effect(OUTBOX),),
-    (topics.RECEIPTS, FIRST): (Effect(topics.OUTCOMES, FIRST),),
-    (topics.RECEIPTS, LAST): (Effect(topics.OUTCOMES, LAST),),
     (topics.OUTCOMES, SUBMISSION): (_edr(b"submitted"), Effect(JOURNEYS)),
     (topics.OUTCOMES, FIRST): (Effect(JOURNEYS),),
     (topics.OUTCOMES, LAST): (_edr(b"delivered", b',"final":true'), Effect(JOURNEYS)),
@@ -196,7 +194,8 @@ class Pipe:
         self._out = Out(self._producer)
         self._links: list[Link] = []
         self._effects = {origin: [(effect.topic, effect.value) for effect in effects] for origin, effects in EFFECTS.items()}
-        self._receipts = {kind: Effect(topics.RECEIPTS, kind).value for kind in (SUBMISSION, FIRST, LAST)}
+        self._submission = Effect(topics.RECEIPTS, SUBMISSION).value
+        self._reports = {kind: Effect(topics.OUTCOMES, kind).value for kind in (FIRST, LAST)}
         self._bodies = bodies()
         self._turn = 0
 
@@ -247,19 +246,19 @@ class Pipe:
 
     def answered(self, flight: list[int]) -> None:
         """A part was taken; the answer is an outcome when it was the last."""
-        self._receipt(SUBMISSION)
+        self._spread(topics.RECEIPTS, self._submission)
         flight[1] -= 1
         if not flight[1]:
             self._effect(SMS[0], SUBMISSION, flight[0])
 
     def reported(self, pdu: wire.Pdu) -> "asyncio.Future[None]":
-        """A receipt came: of the first of two parts, or of the last."""
-        return self._receipt(FIRST if b"text:" + FIRST in pdu.body else LAST)
+        """A receipt came, of the first of two parts or of the last: an outcome, for the same process has submitted it."""
+        return self._spread(topics.OUTCOMES, self._reports[FIRST if b"text:" + FIRST in pdu.body else LAST])
 
-    def _receipt(self, kind: bytes) -> "asyncio.Future[None]":
-        """Provider ids, the keys of this topic, are spread over all partitions."""
+    def _spread(self, topic: str, value: bytes) -> "asyncio.Future[None]":
+        """Provider ids, and the notifications that they are of, are of all partitions."""
         self._turn += 1
-        return self._out.emit(topics.RECEIPTS, self._turn % self._partitions, self._receipts[kind])
+        return self._out.emit(topic, self._turn % self._partitions, value)
 
     async def _commit(self) -> None:
         """The positions of before, when all that was emitted until then is with the broker."""

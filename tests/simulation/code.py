@@ -17,6 +17,7 @@ from typing import Any
 from msgspec import structs
 
 import inm.streaming.emitter as emitter_module
+from inm.core.latest import Latest
 from inm.documents import load_catalogue
 from inm.sources.registry import Sources
 from inm.streaming.app import StreamingApp
@@ -54,12 +55,15 @@ class Code:
         self.tables = self.app._inm_tables
         self._emitted = next(module.emitted for module in modules if module.__name__ == "inm.tables.emitted")
         self._rows = {value for module in modules for value in vars(module).values() if hasattr(value, "_cursors")}
+        self._latest = [value for module in modules for value in vars(module).values() if isinstance(value, Latest)]
         self._variables = [(vars(module), name, copy(value)) for module in modules for name, value in _variables(module)]
 
     def reset(self, worker: Any) -> None:
         """As a new process has it."""
         for module, name, value in self._variables:
             module[name] = copy(value)
+        for latest in self._latest:
+            latest.clear()
         self._emitted.__init__()
         for rows in self._rows:
             rows._cursors.clear()

@@ -137,9 +137,11 @@ def _no_answered_offer_again(world: World) -> Iterator[str]:
 
 
 def _receipts(world: World) -> Iterator[str]:
-    """A provider is told that we have a receipt only when Kafka has it."""
+    """A provider is told that we have a receipt only when Kafka has it: as it came, or as what it says of its delivery."""
     decode = msgspec.json.Decoder(dict[str, Any]).decode
     kept = {(item["provider_id"], item.get("state")) for item in (decode(record.value) for record in _records(world, RECEIPTS))}
+    outcomes = (_outcome(record.value) for record in _records(world, OUTCOMES))
+    kept |= {(outcome.receipt.provider_id, outcome.receipt.state) for outcome in outcomes if outcome.receipt}
     for receipt in world.providers.told:
         if (receipt.provider_id, receipt.state) not in kept:
             yield f"the receipt {receipt.provider_id} {receipt.state} was taken, and is nowhere"
