@@ -1,5 +1,6 @@
 """What the SMSC accepted, and what it counted."""
 
+from codecs import charmap_decode
 from collections import Counter, OrderedDict, deque
 from typing import Any, NamedTuple
 
@@ -81,10 +82,11 @@ class Ledger:
         self.last.append(Sms(first.source, first.destination, text, len(parts), first.flash, first.alphabet))
 
 
-_SAME_AS_ASCII = bytes([10, 13, *range(0x20, 0x24), *range(0x25, 0x40), *range(0x41, 0x5B), *range(0x61, 0x7B)])
+_GSM = "".join(find_codec_info("gsm0338").decode(bytes([septet]))[0] if septet != 0x1B else "\ufffd" for septet in range(128))
+"""The alphabet without its extension, as a table for Python's own decoder: aiosmpplib takes a character at a time."""
 
 
 def _decode(alphabet: Alphabet, text: bytes) -> str:
-    if alphabet == "gsm0338" and not text.translate(None, _SAME_AS_ASCII):
-        return text.decode("ascii")
+    if alphabet == "gsm0338" and b"\x1b" not in text:
+        return charmap_decode(text, "replace", _GSM)[0]
     return str(find_codec_info(alphabet).decode(text, "replace")[0])
