@@ -59,12 +59,18 @@ def _worker(app: Any, log_level: str) -> Any:
     import faust
 
     class Worker(faust.Worker):
-        """Faust's worker, with the stop under the watchdog's eye from the signal on."""
+        """Faust's worker, with the stop under the watchdog's eye from the signal on, and no longer than it takes."""
 
         def _schedule_shutdown(self, signal: Any) -> None:
             if app.watchdog is not None:
                 app.watchdog.stopping()
             super()._schedule_shutdown(signal)
+
+        async def _sentinel_task(self) -> None:
+            # at the very end Faust waits for a second, whether there is anything left or not
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            if left:
+                await asyncio.wait(left, timeout=1.0)
 
     quieten(logging.WARNING if log_level == "info" else getattr(logging, log_level.upper()))
     return Worker(app, loglevel=log_level, redirect_stdouts=False)
