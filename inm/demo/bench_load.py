@@ -16,8 +16,8 @@ LONG = 10
 """One in so many scenarios has a text of two parts."""
 TARIFFS = 7
 LANGUAGES = ("it", "en", "ru")
-CONNECTIONS = 16
-"""To the SMTP server: each carries one mail at a time, in four turns of question and answer."""
+CONNECTIONS = 32
+"""To the SMTP server: each carries one mail at a time, in two turns of question and answer."""
 RATE = 100_000.0
 """Parts a second of the route's throttle, which is never reached."""
 FIELDS = {"name": "Ada", "code": "%(n)06d", "amount": 34.9, "country": "Liechtenstein"}
