@@ -13,6 +13,7 @@ import trustme
 
 from inm.channels.email import Email, EmailRoute
 from inm.channels.smtp import codes
+from inm.channels.smtp.dialogue import Dialogue, Reply
 from inm.channels.smtp.link import Link, LinkFaultError
 from inm.core.records import Content, Delivery, Lane
 from inm.core.results import Answer, Result
@@ -59,10 +60,10 @@ class Bench:
     def __init__(self, *, pipelining: bool) -> None:
         self.servers: list[SmtpServer] = []
         self.channels: list[Email] = []
-        self._pipelining = pipelining
+        self.pipelining = pipelining
 
     async def server(self, **options: Any) -> SmtpServer:
-        server = SmtpServer(pipelining=self._pipelining, **options)
+        server = SmtpServer(pipelining=self.pipelining, **options)
         self.servers.append(server)
         await server.start()
         return server
@@ -306,3 +307,58 @@ async def test_closing_does_not_wait_for_a_silent_server(bench: Bench) -> None:
     async with asyncio.timeout(20):
         await channel.close()
         assert [verdict(a) for a in await sending] == [UNKNOWN]
+
+
+# Several commands at once
+
+
+async def test_a_server_that_waits_for_a_message_it_will_not_take_gets_a_dot(bench: Bench) -> None:
+    """RFC 2920 section 3.1: DATA may be answered before anybody has seen that the recipient was refused."""
+    heard: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 script\r\n")
+        refused = False
+        while line := await reader.readline():
+            heard.append(line.strip())
+            command = line[:4].upper()
+            if command == b"EHLO":
+                writer.write(b"250-script\r\n250 PIPELINING\r\n")
+            elif command == b"RCPT" and b"nobody" in line:
+                refused = True
+                writer.write(b"550 5.1.1 No such user\r\n")
+            elif command == b"DATA":
+                writer.write(b"354 Go on\r\n")
+                content = await reader.readuntil(b".\r\n") if refused else await reader.readuntil(b"\r\n.\r\n")
+                heard.append(b"nothing" if content == b".\r\n" else b"a message")
+                writer.write(b"554 5.5.1 No valid recipients\r\n" if refused else b"250 2.0.0 Ok: queued as 1\r\n")
+                refused = False
+            else:
+                writer.write(b"250 Ok\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "localhost", 0) as server:
+        channel = await bench.channel(server.sockets[0].getsockname()[1], connections=1)
+        answers = await channel.send([mail("nobody@example.org"), mail()])
+        await channel.close()
+    assert [(verdict(answer), answer.code) for answer in answers] == [
+        (("invalid-address", "invalid-address"), "550 5.1.1"),
+        (("sent", None), "250"),
+    ]
+    said = [line.partition(b" ")[0] for line in heard]
+    transaction = [b"MAIL", b"RCPT", b"DATA"]
+    assert said == [b"EHLO", *transaction, b"nothing", b"RSET", *transaction, b"a", b"QUIT"]
+
+
+async def test_commands_leave_together_where_the_server_takes_them_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = await bench.server()
+    groups: list[int] = []
+    say = Dialogue.say
+
+    async def counted(self: Dialogue, octets: bytes, replies: int, seconds: float) -> list[Reply]:
+        groups.append(replies)
+        return await say(self, octets, replies, seconds)
+
+    monkeypatch.setattr(Dialogue, "say", counted)
+    assert [a.result for a in await bench.send(server, mail(), connections=1)] == [Result.SENT]
+    assert groups == ([3, 1] if bench.pipelining else [1, 1, 1, 1])
