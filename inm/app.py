@@ -17,7 +17,7 @@ from inm.core.catalogue import Catalogue
 from inm.core.changes import seeding
 from inm.core.faults import MisconfiguredError
 from inm.core.ids import partition_of_notification, partition_of_receipt, receipt_key
-from inm.core.records import Receipt
+from inm.core.records import Receipt, Submission
 from inm.core.reference import Change, tenant_of
 from inm.core.routing import event_key
 from inm.core.throttle import share
@@ -275,13 +275,17 @@ class Inm(StreamingApp):
             if submission is None:
                 batch = self.emitter.emit(topics.RECEIPTS, partition_of_receipt(key, self.partitions), key, _encode(receipt))
             else:
-                self.directory.reported(receipt.route, receipt.at - submission.at, now_ms())
-                outcome = reported(receipt, submission)
-                partition = partition_of_notification(outcome.notification)
-                batch = self.emitter.emit(topics.OUTCOMES, partition, outcome.key.encode(), _encode(outcome))
+                own, outcome, partition = self.outcome_of(receipt, submission, now_ms())
+                batch = self.emitter.emit(topics.OUTCOMES, partition, own, outcome)
             batches[batch] = None
         for batch in batches:
             await batch.acked
+
+    def outcome_of(self, receipt: Receipt, submission: Submission, now: int) -> tuple[bytes, bytes, int]:
+        """Key, value and partition on ``inm.outcomes`` of what a receipt says; its route's health counts it."""
+        self.directory.reported(receipt.route, receipt.at - submission.at, now)
+        outcome = reported(receipt, submission)
+        return outcome.key.encode(), _encode(outcome), partition_of_notification(outcome.notification)
 
     @property
     def kafka_down(self) -> tuple[type[BaseException], ...]:

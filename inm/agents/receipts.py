@@ -8,8 +8,7 @@ import msgspec
 
 from inm import topics
 from inm.app import app
-from inm.core.aftermath import reported
-from inm.core.ids import partition_of_notification, receipt_key
+from inm.core.ids import receipt_key
 from inm.core.records import Receipt, Submission
 from inm.streaming.chunks import Chunk, Record
 from inm.streaming.stage import Output, Reject
@@ -22,7 +21,6 @@ PATIENCE = 120_000
 
 stage = app.stage("receipts")
 _decode = msgspec.json.Decoder(Submission | Receipt).decode
-_encode = msgspec.json.Encoder().encode
 
 
 @app.agent(app.chunks(topics.RECEIPTS), name="receipts")
@@ -37,7 +35,7 @@ def match(record: Record, out: Output) -> None:
     if isinstance(item, Submission):
         _submitted(item, row, out)
     elif row.submission is not None:
-        _emit(item, row.submission, out)
+        out.emit(topics.OUTCOMES, *app.outcome_of(item, row.submission, out.now))
         return
     elif item.last_call:
         raise Reject("unknown-receipt", f"route {item.route} reported on a message that was not submitted by it")
@@ -49,7 +47,7 @@ def match(record: Record, out: Output) -> None:
 def _submitted(submission: Submission, row: Sent, out: Output) -> None:
     row.submission = submission
     for receipt in row.receipts:
-        _emit(receipt, submission, out)
+        out.emit(topics.OUTCOMES, *app.outcome_of(receipt, submission, out.now))
     row.receipts = []
 
 
@@ -58,12 +56,6 @@ def _keep(receipt: Receipt, row: Sent, key: str, out: Output) -> None:
     row.receipts.append(receipt)
     again = msgspec.structs.replace(receipt, last_call=True)
     later(out, f"receipt/{key}/{receipt.state}", out.now + PATIENCE, topics.RECEIPTS, key, again)
-
-
-def _emit(receipt: Receipt, submission: Submission, out: Output) -> None:
-    app.directory.reported(receipt.route, receipt.at - submission.at, out.now)
-    outcome = reported(receipt, submission)
-    out.emit(topics.OUTCOMES, outcome.key.encode(), _encode(outcome), partition_of_notification(outcome.notification))
 
 
 app.every_tick(stage, outbox.outbox.sweep)

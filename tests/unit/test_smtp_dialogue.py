@@ -81,14 +81,30 @@ async def test_what_nobody_asked_for_ends_it() -> None:
     assert await dialogue.say(b"NOOP\r\n", 1, 60.0) == []
 
 
-async def test_silence_counts_from_each_reply() -> None:
+async def test_what_nobody_asked_for_ends_it_also_while_nothing_is_said() -> None:
+    found, dialogue = await told([b"250 ok\r\n"], 1)
+    assert (found, dialogue.alive) == ([Reply(250, "ok")], True)
+    dialogue.data_received(b"421 4.4.2 idle for too long\r\n")
+    assert dialogue.ended == "421 4.4.2 idle for too long"
+    assert found == [Reply(250, "ok")]
+
+
+async def test_silence_counts_from_each_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    clock, ahead = loop.time, 0.0
+    monkeypatch.setattr(loop, "time", lambda: clock() + ahead)
     dialogue = Dialogue(Wire())
-    saying = asyncio.create_task(dialogue.say(b"NOOP\r\n" * 3, 3, 0.2))
+    saying = asyncio.create_task(dialogue.say(b"NOOP\r\n" * 3, 3, 60.0))
     for _ in range(2):
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0)
+        ahead += 50.0
+        for _ in range(2):  # timers run behind what is ready
+            await asyncio.sleep(0)
         dialogue.data_received(b"250 ok\r\n")
+    assert not saying.done()
+    ahead += 61.0
     assert await saying == [Reply(250, "ok")] * 2
-    assert dialogue.ended == "no reply within 0.2 s"
+    assert dialogue.ended == "no reply within 60 s"
 
 
 async def test_a_command_that_is_given_up_takes_the_connection_with_it() -> None:

@@ -33,6 +33,7 @@ class Dialogue(asyncio.Protocol):
         """Of these lines."""
         self._replies: list[Reply] = []
         self._awaited = 0
+        """Replies that are still to come."""
         self._answered: asyncio.Future[None] | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._seconds = 0.0
@@ -50,19 +51,18 @@ class Dialogue(asyncio.Protocol):
 
         If there are fewer than ``replies``, the connection is over: see :attr:`ended`.
         """
-        self._replies, self._awaited, self._seconds = [], replies, seconds
+        self._replies = []
         if self.alive:
-            loop = asyncio.get_running_loop()
-            self._answered = loop.create_future()
+            self._awaited, self._seconds = replies, seconds
+            self._answered = asyncio.get_running_loop().create_future()
             self._transport.write(octets)
-            self._patience = loop.call_later(seconds, self._lose_patience)
+            self._be_patient()
             try:
                 await self._answered
             finally:
-                self._patience.cancel()
+                self._stop_waiting()
                 if self._answered.cancelled():
                     self.close("it was given up")  # its replies would be taken for those of what is said next
-                self._awaited = 0
         return self._replies
 
     def close(self, why: str) -> None:
@@ -92,15 +92,15 @@ class Dialogue(asyncio.Protocol):
         reply = Reply(int(found[1]), b"\n".join(self._lines).decode(errors="replace"))
         self._lines.clear()
         self._octets = 0
-        if len(self._replies) == self._awaited:
+        if not self._awaited:
             self.close(f"{reply.code} {reply.text}")  # nobody has asked: it says good-bye, or is out of step
             return
         self._replies.append(reply)
-        if len(self._replies) == self._awaited:
+        self._awaited -= 1
+        if self._awaited:
+            self._be_patient()
+        else:
             self._wake()
-        elif self._patience:
-            self._patience.cancel()
-            self._patience = asyncio.get_running_loop().call_later(self._seconds, self._lose_patience)
 
     def eof_received(self) -> None:
         """The server says no more: the connection is closed."""
@@ -109,6 +109,14 @@ class Dialogue(asyncio.Protocol):
         """However it came about."""
         self.ended = self.ended or (repr(error) if error else "the server closed the connection")
         self._wake()
+
+    def _be_patient(self) -> None:
+        self._stop_waiting()
+        self._patience = asyncio.get_running_loop().call_later(self._seconds, self._lose_patience)
+
+    def _stop_waiting(self) -> None:
+        if self._patience:
+            self._patience.cancel()
 
     def _lose_patience(self) -> None:
         self.close(f"no reply within {self._seconds:g} s")
