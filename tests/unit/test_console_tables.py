@@ -309,7 +309,7 @@ async def test_what_another_worker_holds_is_found_and_what_nobody_holds_is_said(
         assert ">here</a>" in text
         assert ">there</a>" in text
         assert sessions.unseal(SECRET, "peer", asked[0].headers[FORWARDED]) == "id-of-acme-viewer"
-        there = next(f"u{number}" for number in range(99) if topics.partition_of_key(f"acme/u{number}", 6) == 4)
+        there = next(f"somebody-else-{number}" for number in range(99) if topics.partition_of_key(f"acme/somebody-else-{number}", 6) == 4)
         assert (await told(viewer, f"/tables/users/{there}"))["row"]["key"] == "there"
         assert there not in asked[-1].path, "the place is hidden on the way too"
         assert away
