@@ -49,7 +49,7 @@ class Rig(Installation):
         port = await self._start("smsc", r"127\.0\.0\.1:(\d+)", "inm.demo.smsc", "--port", "0", *reports, *notes)
         self._providers["INM_ROUTE_SMSC_1_HOSTS"] = f"127.0.0.1:{port}"
         if email:
-            self._providers["INM_ROUTE_SMTP_1_PORT"] = await self._start("smtp", r"127\.0\.0\.1:(\d+)", "inm.demo.smtp", "--port", "0")
+            self._providers["INM_ROUTE_SMTP_1_PORT"] = await self._start("smtp", r"127\.0\.0\.1:(\d+)", "inm.demo.sink", "--port", "0")
 
     async def start_pipe(self, share: int, of: int, tenants: list[str]) -> str:
         """A bare pipe in the place of worker ``share`` of ``of`` (from 0); its name."""

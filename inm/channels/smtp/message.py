@@ -26,11 +26,8 @@ from inm.core.results import Answer
 UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """Never in a header: controls (CR and LF inject headers, NUL cuts them), line separators, halves of surrogate pairs."""
 
-NEEDS_ENCODING = re.compile(rb"[^\t\r\n\x20-\x7e]|=_")
-"""Not for a body as it is: other than printable ASCII, and what a boundary begins with."""
-
-QUOTABLE = bytes(octet for octet in range(0x20, 0x7F) if octet != ord("=")) + b"\t\r\n"
-"""What quoted-printable leaves as it is; anything else takes three octets."""
+PLAIN = bytes(range(0x20, 0x7F)) + b"\t\r\n"
+"""Octets of a body that may stay as it is."""
 
 LONGEST_LINE = 998
 """Octets of a line without its end (RFC 5322 section 2.1.1). No part of the pattern, which would look ahead from each octet of a line."""
@@ -83,7 +80,7 @@ def compose(delivery: Delivery) -> Mail:
         sender.header,
         f"To: {recipient}\r\n",
         f"Subject: {_words(delivery.content.subject or '', 'Subject')}\r\n",
-        f"Date: {format_datetime(datetime.fromtimestamp(delivery.decided // 1000, UTC))}\r\n",
+        f"Date: {_date(delivery.decided // 1000)}\r\n",
         f"Message-ID: {message_id}\r\n",
         "Auto-Submitted: auto-generated\r\n",  # RFC 3834: no holiday notices, please
         "MIME-Version: 1.0\r\n",
@@ -117,6 +114,11 @@ def _sender(text: str) -> _Sender:
     policy = SMTP if local.isascii() else SMTPUTF8
     header = policy.header_factory("From", Address(found["name"] or "", local, domain)).fold(policy=policy)
     return _Sender(address, domain, header)
+
+
+@lru_cache(maxsize=1024)
+def _date(second: int) -> str:
+    return format_datetime(datetime.fromtimestamp(second, UTC))
 
 
 def _words(text: str, name: str) -> str:
@@ -155,9 +157,11 @@ def _part(subtype: str, text: str) -> bytes:
     octets = octets.replace(b"\n", b"\r\n")
     if not octets.endswith(b"\r\n"):
         octets += b"\r\n"
-    if text.isascii() and not NEEDS_ENCODING.search(octets) and max(map(len, octets.split(b"\r\n"))) <= LONGEST_LINE:
+    others = len(octets.translate(None, PLAIN))
+    # "=_" is what a boundary begins with
+    if not others and b"=_" not in octets and max(map(len, octets.split(b"\r\n"))) <= LONGEST_LINE:
         encoding, body = b"7bit", octets
-    elif len(octets.translate(None, QUOTABLE)) * 6 < len(octets):  # two more for each of them, or one more for each three of all
+    elif (others + octets.count(b"=")) * 6 < len(octets):  # two more for each that is quoted, or one more for each three of all
         encoding, body = b"quoted-printable", b2a_qp(octets)
     else:
         encoding, body = b"base64", encodebytes(octets).replace(b"\n", b"\r\n")
