@@ -65,9 +65,10 @@ def test_nothing_out_of_turn(commands: bytes, codes: list[bytes]) -> None:
 async def test_the_standard_librarys_client_is_content() -> None:
     numbers = count(1)
     server = await asyncio.get_running_loop().create_server(lambda: Session(numbers), "127.0.0.1", 0)
+    address: tuple[str, int] = server.sockets[0].getsockname()
 
     def send() -> None:
-        with smtplib.SMTP(*server.sockets[0].getsockname()[:2], timeout=10) as client:
+        with smtplib.SMTP(*address, timeout=10) as client:
             for _ in range(3):
                 assert client.sendmail("a@b.example", ["c@d.example", "e@f.example"], "Subject: x\n\n.\n.dot\n") == {}
 

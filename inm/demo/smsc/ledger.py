@@ -74,7 +74,7 @@ class Ledger:
 
     def _complete(self, parts: list[Part]) -> None:
         first = parts[0]
-        text = _decode(first.alphabet, b"".join(part.text for part in parts))
+        text = _decode(first.alphabet, first.text if len(parts) == 1 else b"".join([part.text for part in parts]))
         copy = hash((first.destination, text))
         self._texts[copy] += 1
         self.messages += 1
@@ -82,11 +82,20 @@ class Ledger:
         self.last.append(Sms(first.source, first.destination, text, len(parts), first.flash, first.alphabet))
 
 
-_GSM = "".join(find_codec_info("gsm0338").decode(bytes([septet]))[0] if septet != 0x1B else "\ufffd" for septet in range(128))
-"""The alphabet without its extension, as a table for Python's own decoder: aiosmpplib takes a character at a time."""
+_decode_gsm = find_codec_info("gsm0338").decode
+_ESCAPE = b"\x1b"
+_EXTENSION = [_ESCAPE + character.encode() for character in "\x0a\x14()/<=>@e"]
+"""Form feed, ^ { } \\ [ ~ ] | and the euro sign."""
+_TABLE = "".join(_decode_gsm(octets, "replace")[0] for octets in [*(bytes([septet]) for septet in range(128)), *_EXTENSION])
+"""The alphabet and its extension for Python's own decoder: aiosmpplib takes a character at a time."""
 
 
 def _decode(alphabet: Alphabet, text: bytes) -> str:
-    if alphabet == "gsm0338" and b"\x1b" not in text:
-        return charmap_decode(text, "replace", _GSM)[0]
+    if alphabet == "gsm0338":
+        octets = text
+        if _ESCAPE in octets:
+            for place, pair in enumerate(_EXTENSION, 128):
+                octets = octets.replace(pair, bytes([place]))
+        if _ESCAPE not in octets:
+            return charmap_decode(octets, "replace", _TABLE)[0]
     return str(find_codec_info(alphabet).decode(text, "replace")[0])

@@ -2,6 +2,7 @@
 
 import struct
 import time
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from aiosmpplib.state import SmppCommandStatus as Status
@@ -158,12 +159,18 @@ class Receipt(NamedTuple):
     """Whose message it is: it goes to binds of the same system_id, or to any if nobody says."""
 
 
+@lru_cache(maxsize=1)
+def _date(minute: int) -> str:
+    """``YYMMDDhhmm`` of a minute since 1970."""
+    return time.strftime("%y%m%d%H%M", time.gmtime(minute * 60))
+
+
 def deliver_sm(receipt: Receipt, form: Form) -> bytes:
     """A deliver_sm with the receipt as text (appendix B), as optional parameters, or as both."""
     part, state = receipt.part, receipt.state
     text = b""
     if form != "tlv":
-        date = time.strftime("%y%m%d%H%M", time.gmtime())
+        date = _date(int(time.time()) // 60)
         error, done = ("000", "001") if state == "DELIVRD" else ("001", "000")
         text = (
             f"id:{receipt.message_id} sub:001 dlvrd:{done} submit date:{date} done date:{date} stat:{state} err:{error} text:".encode()

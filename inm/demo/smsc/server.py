@@ -108,7 +108,7 @@ class Smsc:
     def flush_receipts(self) -> None:
         """Send what receipts wait, as far as binds have room."""
         for account, waiting in self._receipts.items():
-            binds = [bind for bind in self.binds if account in ("", bind.account)]
+            binds = [bind for bind in self.binds if account in ("", bind.account)] if waiting else []
             while waiting and (free := [bind for bind in binds if len(bind.unanswered) < _RECEIPT_WINDOW]):
                 receipt = waiting.popleft()
                 free[receipt.message_id % len(free)].report(receipt, self.behaviour.receipt_form)
