@@ -15,7 +15,7 @@ demo: $(READY) ## Start Kafka, simulators and a worker, and send traffic (ARGS='
 
 # Files are not split: their tests share a broker and workers, of which each process has its own.
 test: $(READY) ## Run all tests, on a real Kafka (ARGS='tests/unit -k …' is passed on; -n 0 for one process)
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 check: $(READY) ## Lint, format, types, direction of imports, Dockerfile
 	$(BIN)/ruff check .

@@ -12,25 +12,23 @@ from aiokafka.errors import KafkaError
 from inm import algorithms, metrics, topics
 from inm.channels import routes
 from inm.channels.directory import Directory
-from inm.core.aftermath import reported
 from inm.core.catalogue import Catalogue
 from inm.core.changes import seeding
 from inm.core.faults import MisconfiguredError
-from inm.core.ids import partition_of_notification, partition_of_receipt, receipt_key
-from inm.core.records import Receipt, Submission
 from inm.core.reference import Change, tenant_of
 from inm.core.routing import event_key
 from inm.core.throttle import share
 from inm.documents import load_catalogue, read_seed
+from inm.reports import Reports
 from inm.settings import Settings, from_environment, kafka_client
 from inm.sources.registry import Sources
 from inm.streaming import admin
 from inm.streaming.app import StreamingApp
 from inm.streaming.chunks import now_ms
-from inm.streaming.emitter import MAX_RECORD, Batch
+from inm.streaming.emitter import MAX_RECORD
 from inm.streaming.mirror import Mirror
 from inm.streaming.restore import tail
-from inm.tables import callbacks, submitted
+from inm.tables import callbacks
 from inm.tables.campaigns import audiences, campaigns
 from inm.tables.counters import counters
 from inm.tables.emitted import SKEW, Emitted, emitted
@@ -83,6 +81,7 @@ class Inm(StreamingApp):
         self._news = asyncio.Event()
         self.routes = routes.build(settings.routes.values())
         self.directory = Directory(settings.routes.values(), settings.ported, settings.worker_id)
+        self.reports = Reports(self)
         self._orders = Mirror(topics.ROUTES, self.new_consumer, self.directory.take)
         self.sources = Sources(os.environ, now_ms)
         self.algorithms = algorithms.installed()
@@ -260,32 +259,11 @@ class Inm(StreamingApp):
 
     async def _open_routes(self) -> None:
         for route in self.routes.values():
-            await route.open(self._take_receipts)
+            route.late = self.reports.take_late
+            await route.open(self.reports.take_receipts)
 
     async def _close_routes(self) -> None:
         await asyncio.gather(*(route.close() for route in self.routes.values()))
-
-    async def _take_receipts(self, receipts: Sequence[Receipt]) -> None:
-        """Durable before the provider is told that we have them. Those of what this worker has submitted itself are outcomes at once; the
-        stage receipts matches the others."""
-        batches: dict[Batch, None] = {}
-        for receipt in receipts:
-            key = receipt_key(receipt.route, receipt.provider_id).encode()
-            submission = submitted.match(key, receipt)
-            if submission is None:
-                batch = self.emitter.emit(topics.RECEIPTS, partition_of_receipt(key, self.partitions), key, _encode(receipt))
-            else:
-                own, outcome, partition = self.outcome_of(receipt, submission, now_ms())
-                batch = self.emitter.emit(topics.OUTCOMES, partition, own, outcome)
-            batches[batch] = None
-        for batch in batches:
-            await batch.acked
-
-    def outcome_of(self, receipt: Receipt, submission: Submission, now: int) -> tuple[bytes, bytes, int]:
-        """Key, value and partition on ``inm.outcomes`` of what a receipt says; its route's health counts it."""
-        self.directory.reported(receipt.route, receipt.at - submission.at, now)
-        outcome = reported(receipt, submission)
-        return outcome.key.encode(), _encode(outcome), partition_of_notification(outcome.notification)
 
     @property
     def kafka_down(self) -> tuple[type[BaseException], ...]:

@@ -28,9 +28,8 @@ from inm.core.aftermath import (
     again,
     goes_elsewhere,
     outcome,
-    submissions,
 )
-from inm.core.ids import offer_id, partition_of_receipt, receipt_key, retry_id
+from inm.core.ids import offer_id, retry_id
 from inm.core.latest import Latest
 from inm.core.links import tracked
 from inm.core.records import Begun, Delivery, Outcome
@@ -40,7 +39,6 @@ from inm.streaming.chunks import Chunk, Record, now_ms
 from inm.streaming.emitter import Superseded
 from inm.streaming.room import Room, TurnedAway
 from inm.streaming.stage import Output
-from inm.tables import submitted
 from inm.tables.emitted import emitted
 from inm.tables.journeys import is_stopped
 from inm.tables.schedule import later
@@ -258,19 +256,16 @@ def _answered(delivery: Delivery, answer: Answer, receipts: bool, started: int, 
     several = bool(delivery.routes) and goes_elsewhere(answer)
     other_route = several and app.directory.pick(delivery, now, (delivery.route,)) is not None
     became = outcome(delivery, answer, receipts, started, now, app.settings.retries, other_route, due)
-    route = app.settings.routes.get(delivery.route)
-    if answer.result is Result.SENT and route and route.traffic.receipt_timeout:
-        became.silence_at = now + round(route.traffic.receipt_timeout * 1000)
+    if answer.result is Result.SENT:
+        became.silence_at = app.reports.silent_from(delivery.route, now)
     out.emit(topics.OUTCOMES, delivery.key.encode(), _encode(became))
     _follow_up(delivery, became, out)
 
 
 def _follow_up(delivery: Delivery, became: Outcome, out: Output) -> None:
     """What else follows; it may be out already, if a worker died before the commit, and is idempotent."""
-    for submission in submissions(delivery, became):
-        key = receipt_key(submission.route, submission.provider_id).encode()
-        submitted.remember(key, submission)
-        out.emit(topics.RECEIPTS, key, _encode(submission), partition_of_receipt(key, app.partitions))
+    for key, value, partition in app.reports.matches(delivery, became):
+        out.emit(topics.RECEIPTS, key, value, partition)
     further = again(delivery, became)
     if further is None:
         return

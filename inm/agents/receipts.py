@@ -1,6 +1,6 @@
 """Matches what a provider reports with what was submitted, in either order, and says what became of the delivery.
 
-What the worker that takes a receipt has submitted itself lately does not come here: see ``Inm._take_receipts``.
+What the worker that takes a receipt has submitted itself lately does not come here: see :mod:`inm.reports`.
 """
 
 import faust
@@ -35,7 +35,7 @@ def match(record: Record, out: Output) -> None:
     if isinstance(item, Submission):
         _submitted(item, row, out)
     elif row.submission is not None:
-        out.emit(topics.OUTCOMES, *app.outcome_of(item, row.submission, out.now))
+        out.emit(topics.OUTCOMES, *app.reports.outcome_of(item, row.submission, out.now))
         return
     elif item.last_call:
         raise Reject("unknown-receipt", f"route {item.route} reported on a message that was not submitted by it")
@@ -47,7 +47,7 @@ def match(record: Record, out: Output) -> None:
 def _submitted(submission: Submission, row: Sent, out: Output) -> None:
     row.submission = submission
     for receipt in row.receipts:
-        out.emit(topics.OUTCOMES, *app.outcome_of(receipt, submission, out.now))
+        out.emit(topics.OUTCOMES, *app.reports.outcome_of(receipt, submission, out.now))
     row.receipts = []
 
 

@@ -12,6 +12,13 @@ from inm.core.throttle import Throttle
 Receipts = Callable[[Sequence[Receipt]], Awaitable[None]]
 """Takes receipts over; returns when they are durable, and only then may the provider be told so."""
 
+Late = Callable[[Delivery, Answer], None]
+"""Takes an answer of ``sent`` that came after :meth:`Channel.send` had to say ``unknown``."""
+
+
+def _unheard(delivery: Delivery, answer: Answer) -> None:
+    """Nobody has asked for late answers."""
+
 
 AHEAD = 0.12
 """Seconds of its rate for which a route has messages in hand that wait to be written: so that it never runs dry, and little is in doubt
@@ -29,6 +36,8 @@ class Channel(ABC):
     """The channel's name in topics, plans and EDRs: ``sms``, ``email``."""
     receipts: ClassVar[bool]
     """Whether the provider reports on messages it took."""
+    late: Late = staticmethod(_unheard)
+    """Set before it is opened. A channel whose protocol has no answers that come late has no use for it."""
 
     @abstractmethod
     async def open(self, receipts: Receipts) -> None:

@@ -3,12 +3,13 @@
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ClassVar
 
 from inm.channels.base import Channel, Receipts
 from inm.channels.smpp import wire
-from inm.channels.smpp.link import Account, Count
+from inm.channels.smpp.account import Account
+from inm.channels.smpp.link import Count
 from inm.channels.smpp.pace import Pace
 from inm.channels.smpp.receipts import ANSWER_ID, IdFormat
 from inm.channels.smpp.session import Endpoint, Session
@@ -90,7 +91,11 @@ class Sms(Channel):
     async def send(self, deliveries: Sequence[Delivery]) -> list[Answer]:
         """See :class:`Channel`. Several parts go over one bind and make one answer, see :func:`~inm.channels.smpp.codes.combine`."""
         prepared = [self._bodies(delivery) for delivery in deliveries]
-        ready = [(bodies, delivery.lane) for bodies, delivery in zip(prepared, deliveries, strict=True) if isinstance(bodies, list)]
+        ready = [
+            (bodies, delivery.lane, partial(self.late, delivery))
+            for bodies, delivery in zip(prepared, deliveries, strict=True)
+            if isinstance(bodies, list)
+        ]
         answers = iter(await self._session.submit(ready))
         return [next(answers) if isinstance(bodies, list) else bodies for bodies in prepared]
 

@@ -50,6 +50,12 @@ def outcome(
     )
 
 
+def accepted_late(delivery: Delivery, answer: Answer, receipts: bool, now: int) -> Outcome:
+    """What became of a delivery that the provider has taken after all. There is an outcome of it already, which said ``unknown``."""
+    became = outcome(delivery, answer, receipts, 0, now, Retries())
+    return structs.replace(became, id=f"{became.id}/late", late=True)
+
+
 def _due(delivery: Delivery, answer: Answer, now: int, retries: Retries) -> int | None:
     if answer.result is Result.SENT or (answer.result is Result.UNKNOWN and delivery.on_unknown != "resend"):
         return None

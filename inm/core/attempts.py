@@ -33,7 +33,7 @@ class Attempts:
 
     def succeeded(self, name: str, address: str) -> None:
         """It was the right password: of the account nothing counts any more, of the address this attempt does not."""
-        self._failed.drop(f"name {name}")
+        self._failed.pop(f"name {name}")
         others = self._failed.get(f"address {address}")
         if others:
             others.pop()

@@ -36,9 +36,9 @@ class Latest(Generic[K, V]):
         if len(self._values) > self._most:
             self._values.popitem(last=False)
 
-    def drop(self, name: K) -> None:
-        """Forget a name, if it is one of the latest."""
-        self._values.pop(name, None)
+    def pop(self, name: K) -> V | None:
+        """Forget a name, if it is one of the latest; its value."""
+        return self._values.pop(name, None)
 
     def clear(self) -> None:
         """Forget all."""

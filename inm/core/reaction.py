@@ -147,12 +147,16 @@ class Reaction(Progress):
             self.tell(event, f"{sent.id} is {sent.state} already")
             return
         sent.state = event
-        if any((line.event, line.detail.partition(" ")[0]) == (event, sent.id) for line in self.journey.events):
+        if self.told(event, sent):
             return  # its deadline has said so
         if self.current(sent.step) and not sent.superseded and not self.standing(sent.step):
             self.end_step(event, sent, at=outcome.at, **said)
         else:
             self.emit(event, sent, at=outcome.at, correction=not self.current(sent.step), **said)
+
+    def told(self, event: Event, sent: Sent) -> bool:
+        """Whether the world knows this of the attempt."""
+        return any((line.event, line.detail.partition(" ")[0]) == (event, sent.id) for line in self.journey.events)
 
     def standing(self, step: int) -> bool:
         """Whether an attempt of the step is on its way, or there."""
@@ -172,6 +176,6 @@ class Reaction(Progress):
                 self.end_step("submitted", sent, again=True, reason="not-read")
                 return
             if sent:
-                self.end_step(event, sent, again=state == event, reason=reason)
+                self.end_step(event, sent, again=self.told(event, sent), reason=reason)
                 return
         self.end_step("expired", attempts[-1], certain=False, reason="expired")

@@ -251,6 +251,8 @@ class Outcome(Struct, omit_defaults=True):
     early: int = 0
     """How often it has come before its journey."""
     redelivered: bool = False
+    late: bool = False
+    """The answer came after the delivery had been given up, of which there is an outcome too."""
     by: str = ""
     """Who wants it cancelled."""
     why: str | None = None

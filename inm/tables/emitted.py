@@ -119,7 +119,7 @@ class Emitted:
             self.retries.add(self._named(value).id)
         elif topic == topics.OUTCOMES:
             outcome = self._outcome(value)
-            if outcome.kind == "answer":
+            if outcome.kind == "answer" and not outcome.late:
                 self.answers[offer_id(outcome.delivery, outcome.offer)] = outcome
         elif topic == topics.BEGUN:
             begun = self._begin(value)

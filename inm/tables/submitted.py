@@ -24,5 +24,5 @@ def match(key: bytes, receipt: Receipt) -> Submission | None:
     """What the receipt is of, if it is known by heart."""
     submission = _latest.get(key)
     if submission is not None and receipt.state in _FINAL:
-        _latest.drop(key)
+        _latest.pop(key)
     return submission

@@ -128,6 +128,16 @@ async def test_an_answer_that_does_not_come(
     assert [part.text for part in books.parts].count(b"not again") == taken
 
 
+async def test_an_answer_that_comes_late(installation: Installation, tap: Tap, books: Books, asker: Asker, phone: str) -> None:
+    """After its route's time-out: it is known then that the message was taken, and its receipt finds it."""
+    installation.smsc.behaviour.answer_delay = 2.0
+    final = await asker.ask(phone, "patient")
+    assert asker.story(final) == [("accepted", None), ("unknown", "no-answer"), ("submitted", None), ("delivered", None)]
+    assert [edr.correction for edr in tap.of(final.request_id or "")] == [False] * 4
+    assert len(books.parts) == 1
+    assert tap.dead == []
+
+
 async def test_an_smsc_that_refuses_to_be_bound(installation: Installation, asker: Asker, phones: Phones) -> None:
     installation.smsc.behaviour.refuse_binds = 0x0D
     installation.smsc.drop()

@@ -217,6 +217,43 @@ async def test_no_answer_is_unknown_and_the_bind_goes_on(bench: Bench) -> None:
     assert smsc.binds_accepted == 1
 
 
+async def test_an_answer_that_comes_when_nobody_waits_any_more_is_told_once_all_parts_have_theirs(bench: Bench) -> None:
+    _, channel = await bench.bound(behaviour={"answer_delay": 0.5}, submit_timeout=0.2)
+    late: list[tuple[Delivery, Answer]] = []
+    channel.late = lambda delivery, answer: late.append((delivery, answer))
+    deliveries = [sms(), sms("a" * 400)]
+    assert results(await channel.send(deliveries)) == {Result.UNKNOWN}
+    await until(lambda: channel.counts["late"] == 4)
+    assert [(delivery, answer.result, len(answer.provider_ids)) for delivery, answer in late] == [
+        (deliveries[0], Result.SENT, 1),
+        (deliveries[1], Result.SENT, 3),
+    ]
+    await until(lambda: len(bench.receipts) == 4)
+    assert sorted(receipt.provider_id for receipt in bench.receipts) == sorted(late[0][1].provider_ids + late[1][1].provider_ids)
+
+
+async def test_a_refusal_that_comes_late_and_an_answer_to_nothing_are_told_to_nobody(bench: Bench) -> None:
+    smsc, channel = await bench.bound(behaviour={"answer_delay": 0.5, "decide": lambda _: Verdict(status=0x08)}, submit_timeout=0.2)
+    late: list[Delivery] = []
+    channel.late = lambda delivery, _: late.append(delivery)
+    assert results(await channel.send([sms()])) == {Result.UNKNOWN}
+    await until(lambda: channel.counts["late"] == 1)
+    smsc.inject(wire.pdu(wire.SUBMIT_SM_RESP, 99, b"nobody's\0"))
+    await until(lambda: channel.counts["late"] == 2)
+    assert late == []
+
+
+async def test_an_answer_that_comes_while_others_are_waited_for_counts(bench: Bench) -> None:
+    decide = lambda to: Verdict(fault="silence") if to.endswith("1") else None  # noqa: E731
+    _, channel = await bench.bound(behaviour={"answer_delay": 0.5, "decide": decide}, submit_timeout=0.2, window=1)
+    late: list[Delivery] = []
+    channel.late = lambda delivery, _: late.append(delivery)
+    # one after the other: each is written when the one before it has been given up
+    answers = await channel.send([sms(to="+393330000002"), *(sms(to="+393330000001") for _ in range(3))])
+    assert [answer.result for answer in answers] == [Result.SENT, *[Result.UNKNOWN] * 3]
+    assert (channel.counts["timeouts"], channel.counts["late"], late) == (4, 1, [])
+
+
 @pytest.mark.parametrize("fault", ["garbage", "close"])
 async def test_a_connection_that_breaks_under_load_loses_and_doubles_nothing(bench: Bench, fault: Any) -> None:
     strikes = iter([False] * 700 + [True] + [False] * 700 + [True] + [False] * 10_000)

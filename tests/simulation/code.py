@@ -23,7 +23,7 @@ from inm.sources.registry import Sources
 from inm.streaming.app import StreamingApp
 from inm.streaming.chunks import now_ms
 
-STATEFUL = ("inm.app", "inm.agents", "inm.tables")
+STATEFUL = ("inm.app", "inm.agents", "inm.reports", "inm.tables")
 AGENTS = ("intake", "evaluate", "dispatch", "receipts", "journeys", "schedule", "users", "campaigns")
 
 

@@ -43,6 +43,7 @@ def broken(world: World) -> list[str]:
         *_the_ledger_adds_up(world, edrs),
         *_submits(world, edrs),
         *_addressed(world, edrs),
+        *_late_answers(world, edrs),
         *_cancelled(world, edrs),
         *_within_windows(world),
     ]
@@ -114,7 +115,7 @@ def _each_retry_is_made(world: World) -> Iterator[str]:
     for outcome in outcomes:
         if outcome.answer is None or outcome.retry_at is None or outcome.retry_at + 8000 > expires.get(outcome.delivery, 0):
             continue
-        held = outcome.answer.result in HELD
+        held = outcome.answer.result in HELD or outcome.answer.result is Result.NOT_ALLOWED  # until its windows open
         again = delivery_id(outcome.notification, outcome.step, outcome.attempt + (not held))
         if (again, outcome.offer + 1 if held else 0) not in answered:
             yield f"{again} was to be tried at {outcome.retry_at / 1000 - START:.3f}, and never was"
@@ -225,6 +226,14 @@ def _said(taken: dict[str, list[Submit]], edrs: list[Edr]) -> Iterator[str]:
             yield f"{edr.id} says that it is a duplicate, and it is not"
         if edr.event == "delivered" and not taken[f"{edr.notification}.{edr.step}"]:
             yield f"{edr.id} says delivered, and no provider took it"
+
+
+def _late_answers(world: World, edrs: list[Edr]) -> Iterator[str]:
+    """What was taken after it had been given up is said to be submitted, unless its worker died with the answer."""
+    told = {edr.id.partition(".submitted")[0] for edr in edrs if edr.event == "submitted"}
+    for submit in world.providers.submits:
+        if submit.late and world.blameless and submit.delivery.id not in told:
+            yield f"{submit.delivery.id} was taken, as its worker was told late, and no EDR says so"
 
 
 def _cancelled(world: World, edrs: list[Edr]) -> Iterator[str]:

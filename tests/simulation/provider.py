@@ -42,6 +42,8 @@ class Submit:
     answer: Answer
     ids: list[str] = field(default_factory=list)
     """Of its parts, also of those that the answer does not name."""
+    late: bool = False
+    """Whether its worker was told later that it was taken, after it had to be given up."""
 
 
 class Providers:
@@ -172,4 +174,13 @@ class Route(Channel):
         submit = self._providers.submit(self._process.name, delivery, handed, self.receipts)
         slow = submit.answer.result is Result.UNKNOWN
         await asyncio.sleep(random.choice(TIMEOUTS) if slow else random.random() * random.choice((0.01, 0.1)))
+        if slow and submit.taken and random.random() < 0.5:
+            self._providers.loop.call_later(random.choice((0.0, 0.01, 1.0, 20.0)), self._answer, submit)
         return submit.answer
+
+    def _answer(self, submit: Submit) -> None:
+        """Late, over the connection on which it was submitted."""
+        if self._process in self._providers.doors:
+            submit.late = True
+            self._providers.trace(f"{submit.worker} hears that {submit.delivery.id} was taken: {submit.ids}")
+            self.late(submit.delivery, Answer(Result.SENT, submit.ids))

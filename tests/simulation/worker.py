@@ -90,7 +90,8 @@ class Worker:
     async def _run(self) -> None:
         for route in self.routes.values():
             route.is_owner = lambda: self.consumer.lease
-            await route.open(self.code.app._take_receipts)
+            route.late = self.code.app.reports.take_late
+            await route.open(self.code.app.reports.take_receipts)
         loop = self.broker.loop
         for agent, queue in self._queues:
             loop.create_task(agent.fun(queue.__aiter__()))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inm.core.aftermath import ALL_OUT, CLOSED, CROWDED, MOVING, again, outcome, submissions
+from inm.core.aftermath import ALL_OUT, CLOSED, CROWDED, MOVING, accepted_late, again, outcome, submissions
 from inm.core.records import Content, Delivery
 from inm.core.results import Answer, Result
 from inm.core.retry import DEFAULT
@@ -84,3 +84,13 @@ def test_receipts_are_matched_with_the_route_that_took_the_parts() -> None:
     found = [(each.route, each.provider_id, each.part, each.parts) for each in submissions(read_again, became)]
     assert found == [("a", "p1", 1, 3), ("a", "p3", 3, 3)]
     assert submissions(DELIVERY, outcome(DELIVERY, Answer(Result.SENT, ["p1"]), False, NOW, NOW, DEFAULT)) == []
+
+
+def test_a_late_answer_is_an_outcome_of_its_own() -> None:
+    """Also where the first one had ids of some parts, by which an outcome is named."""
+    ids = ["x", "y"]
+    given_up = outcome(DELIVERY, Answer(Result.UNKNOWN, ["x", ""], "no-answer"), True, NOW, NOW, DEFAULT)
+    late = accepted_late(DELIVERY, Answer(Result.SENT, ids), True, NOW)
+    assert late.id != given_up.id
+    assert (late.late, given_up.late, late.retry_at) == (True, False, None)
+    assert [(submission.provider_id, submission.part) for submission in submissions(DELIVERY, late)] == [("x", 1), ("y", 2)]

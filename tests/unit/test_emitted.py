@@ -7,13 +7,20 @@ from typing import Any
 import msgspec
 
 from inm import topics
+from inm.core.aftermath import accepted_late, outcome
 from inm.core.decide import Refusal
 from inm.core.edr import Edr, Times
-from inm.core.ids import retry_id
+from inm.core.ids import offer_id, retry_id
 from inm.core.journey import begin, expand
-from inm.core.records import Notification, Wait
+from inm.core.records import Content, Delivery, Notification, Wait
+from inm.core.results import Answer, Result
+from inm.core.retry import Retries
 from inm.tables.emitted import Emitted
 
+DELIVERY = Delivery(
+    id="3-abc.1.1", notification="3-abc", key="acme/u1", tenant="acme", scenario="otp", channel="sms", lane="normal", route="a",
+    to="+39333", sender="INM", content=Content(text="hi"), template="t", version=1, language="en", step=1, attempt=1, decided=1, expires=9,
+)  # fmt: skip
 NOTIFICATION = Notification("3-abc", "acme/u1", "acme", "otp", 1)
 
 
@@ -97,3 +104,11 @@ def test_a_delivery_of_a_later_step_that_is_out_is_known() -> None:
     assert emitted.goes_on("3-abc", 1)
     assert not emitted.goes_on("3-abc", 2)
     assert not emitted.goes_on("3-xyz", 0)
+
+
+async def test_what_follows_an_answer_follows_the_first_one_not_the_one_that_came_late() -> None:
+    first = outcome(DELIVERY, Answer(Result.UNKNOWN, reason="no-answer"), True, 1, 2, Retries())
+    late = accepted_late(DELIVERY, Answer(Result.SENT, ["x"]), True, 3)
+    emitted = Emitted()
+    await emitted.learn(_records((topics.OUTCOMES, first), (topics.OUTCOMES, late)))
+    assert emitted.answers == {offer_id(DELIVERY.id, 0): first}

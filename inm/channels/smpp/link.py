@@ -3,13 +3,15 @@
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Literal, NamedTuple, Protocol, cast
 
 from inm.channels.smpp import wire
+from inm.channels.smpp.account import Account
 from inm.channels.smpp.codes import NO_ANSWER, NOT_SENT, refusal
 from inm.channels.smpp.pace import Pace
 from inm.channels.smpp.queue import Message, Queue
+from inm.core.latest import Latest
 from inm.core.results import Answer, Result
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,9 @@ Count = Literal[
     "mobile-originated",  # acknowledged and dropped
 ]
 
+_GIVEN_UP = 1000
+"""Parts of which it is remembered that they were given up: their answers may still come."""
+
 _RETRY_FIRST, _RETRY_LAST = 0.1, 2.0
 """Seconds until a throttled part goes again, doubling."""
 
@@ -37,19 +42,6 @@ class Refused(Exception):
         answer = refusal(status, overlay)
         super().__init__(answer.text or answer.code)
         self.answer = Answer(Result.ROUTE_FAULT, reason="route-refused", code=answer.code, text=answer.text)
-
-
-class Account(NamedTuple):
-    """How to bind, and what the SMSC then allows."""
-
-    system_id: str
-    password: str
-    system_type: str
-    window: int
-    submit_timeout: float
-    enquire_interval: float
-    provider_id: Callable[[str], str]
-    overlay: Mapping[int, Result]
 
 
 class Owner(Protocol):
@@ -89,6 +81,7 @@ class Link(asyncio.Protocol):
         self._rest = b""
         self._sequence = 0
         self._flights: dict[int, _Flight] = {}
+        self._given_up: Latest[int, _Flight] = Latest(_GIVEN_UP)
         self._newest = 0.0
         """When the last one of those that were answered was written."""
         self._backlog: deque[tuple[Message, int, int]] = deque()
@@ -196,6 +189,7 @@ class Link(asyncio.Protocol):
                 break
             flight = self._flights.pop(sequence)
             self._owner.counts["timeouts"] += 1
+            self._given_up.put(sequence, flight)
             flight.message.settle(flight.part, NO_ANSWER)
         silence = now - self._heard
         if self.bound and silence >= 2 * self._account.enquire_interval:
@@ -239,21 +233,30 @@ class Link(asyncio.Protocol):
         """A submit_sm_resp, or a generic_nack in its place."""
         flight = self._flights.pop(pdu.sequence, None)
         if flight is None:
-            self._owner.counts["late"] += 1
+            self._late(pdu)
             return
         self._owner.pace.answered(self._heard, flight.written, overtaken=flight.written < self._newest)
         self._newest = max(self._newest, flight.written)
         if pdu.status == 0 and pdu.command == wire.SUBMIT_SM_RESP:
             self._owner.pace.accepted(self._heard)
-            provider_id = wire.c_octets(pdu.body)
-            ids = [self._account.provider_id(provider_id)] if provider_id else []
-            flight.message.settle(flight.part, Answer(Result.SENT, ids))
+            flight.message.settle(flight.part, self._accepted(pdu))
             return
         answer = refusal(pdu.status, self._account.overlay)
         if answer.result is Result.THROTTLED:
             self._throttled(flight, answer)
         else:
             flight.message.settle(flight.part, answer)
+
+    def _accepted(self, pdu: wire.Pdu) -> Answer:
+        provider_id = wire.c_octets(pdu.body)
+        return Answer(Result.SENT, [self._account.provider_id(provider_id)] if provider_id else [])
+
+    def _late(self, pdu: wire.Pdu) -> None:
+        """The answer to a part that was given up. Nobody waits for it; but if it was accepted, receipts will come for it."""
+        self._owner.counts["late"] += 1
+        flight = self._given_up.pop(pdu.sequence)
+        if flight is not None and pdu.status == 0 and pdu.command == wire.SUBMIT_SM_RESP:
+            flight.message.accept(flight.part, self._accepted(pdu))
 
     def _throttled(self, flight: _Flight, answer: Answer) -> None:
         """Slow down, and let the part go again while its message has time: its siblings may be accepted already."""

@@ -2,28 +2,31 @@
 
 from asyncio import Future
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from inm.channels.smpp.codes import combine
 from inm.core.records import LANES, Lane
-from inm.core.results import Answer
+from inm.core.results import Answer, Result
 
 
 class Message:
     """One delivery as the bodies of its submit_sm, one a part.
 
-    ``answer`` is done when every part has its own; ``since`` is when it was put into the queue, then when its first part was written.
+    ``settled`` is done when every part has its answer; ``since`` is when it was put into the queue, then when its first part was written.
+    ``late`` is told if all parts turn out to be accepted after :meth:`answer` has said otherwise.
     """
 
-    __slots__ = ("_missing", "_parts", "answer", "bodies", "lane", "since")
+    __slots__ = ("_missing", "_parts", "_told", "bodies", "lane", "late", "settled", "since")
 
-    def __init__(self, bodies: Sequence[bytes], lane: Lane, since: float, answer: "Future[Answer]") -> None:
+    def __init__(self, bodies: Sequence[bytes], lane: Lane, since: float, settled: "Future[None]", late: Callable[[Answer], None]) -> None:
         self.bodies = bodies
         self.lane = lane
         self.since = since
-        self.answer = answer
+        self.settled = settled
+        self.late = late
         self._missing = len(bodies)
         self._parts: list[Answer | None] = [None] * len(bodies)
+        self._told = False
 
     def settle(self, part: int, answer: Answer) -> None:
         """Note the answer to one part; the first one stands."""
@@ -31,8 +34,20 @@ class Message:
             return
         self._parts[part] = answer
         self._missing -= 1
-        if not self._missing and not self.answer.done():
-            self.answer.set_result(answer if len(self._parts) == 1 else combine([part for part in self._parts if part]))
+        if not self._missing and not self.settled.done():
+            self.settled.set_result(None)
+
+    def accept(self, part: int, answer: Answer) -> None:
+        """A part that was given up has been accepted after all."""
+        self._parts[part] = answer
+        if self._told and (whole := self.answer()).result is Result.SENT:
+            self.late(whole)
+
+    def answer(self) -> Answer:
+        """That to the whole message, once it is settled."""
+        self._told = True
+        [*parts] = filter(None, self._parts)
+        return parts[0] if len(self._parts) == 1 else combine(parts)
 
     def settle_all(self, answer: Answer) -> None:
         """Give every part that has no answer yet this one."""
@@ -73,5 +88,5 @@ class Queue:
     def drop_cancelled(self) -> None:
         """Take out every message whose answer nobody waits for any more."""
         for lane, messages in self._lanes.items():
-            self._lanes[lane] = deque(message for message in messages if not message.answer.cancelled())
+            self._lanes[lane] = deque(message for message in messages if not message.settled.cancelled())
         self._size = sum(map(len, self._lanes.values()))

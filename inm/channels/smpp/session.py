@@ -7,14 +7,15 @@ import random
 import ssl
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from inm.channels.base import Receipts
 from inm.channels.smpp import receipts as receipt
 from inm.channels.smpp import wire
+from inm.channels.smpp.account import Account
 from inm.channels.smpp.codes import NOT_SENT, TOO_SLOW
-from inm.channels.smpp.link import Account, Count, Link, Refused
+from inm.channels.smpp.link import Count, Link, Refused
 from inm.channels.smpp.pace import Pace
 from inm.channels.smpp.queue import Message, Queue
 from inm.core.records import Lane, Receipt
@@ -90,30 +91,32 @@ class Session:
         self._keepers = [loop.create_task(self._keep(endpoint)) for endpoint in self._endpoints]
         self._sweep()
 
-    async def submit(self, messages: Sequence[tuple[Sequence[bytes], Lane]]) -> list[Answer]:
-        """Submit messages, each the bodies of its submit_sm and its lane; one answer each, in order.
+    async def submit(self, messages: Sequence[tuple[Sequence[bytes], Lane, Callable[[Answer], None]]]) -> list[Answer]:
+        """Submit messages, each the bodies of its submit_sm, its lane and who is told if it is accepted late; one answer each, in order.
 
         When cancelled, what was not written is not submitted.
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
         waiting = []
-        for bodies, lane in messages:
-            message = Message(bodies, lane, now, loop.create_future())
-            waiting.append(message.answer)
+        for bodies, lane, late in messages:
+            message = Message(bodies, lane, now, loop.create_future(), late)
+            waiting.append(message)
             if self._closing:
                 message.settle_all(NOT_SENT)
             else:
                 self.queue.put(message)
         self._pump()
         try:
-            return [await answer for answer in waiting]
+            for message in waiting:
+                await message.settled
         except asyncio.CancelledError:
             # Nobody will hear of them any more, so what is not written yet must not be.
-            for answer in waiting:
-                answer.cancel()
+            for message in waiting:
+                message.settled.cancel()
             self.queue.drop_cancelled()
             raise
+        return [message.answer() for message in waiting]
 
     def release(self) -> None:
         """Give back what was not begun."""
