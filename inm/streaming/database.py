@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
-from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, WriteBatch, WriteBufferManager
+from rocksdict import AccessType, BlockBasedOptions, Cache, MemtableFactory, Options, Rdict, WriteBatch, WriteBufferManager, WriteOptions
 
 OFFSET_KEY = b"\xff\xffoffset"
 """The row that says where the database stands: written in one WriteBatch with the rows themselves."""
@@ -43,7 +43,7 @@ _MEMTABLES = WriteBufferManager(128 << 20, False)
 """Shared by all databases of the process: what each had of its own was up to 32 MiB for each partition of each table."""
 
 
-def _options() -> Options:
+def _options(filling: bool) -> Options:
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_write_buffer_size(8 << 20)
@@ -56,6 +56,10 @@ def _options() -> Options:
     blocks.set_cache_index_and_filter_blocks(True)
     blocks.set_bloom_filter(10, False)
     options.set_block_based_table_factory(blocks)
+    if filling:
+        options.set_memtable_factory(MemtableFactory.vector())
+        options.set_allow_concurrent_memtable_write(False)  # as a vector wants it
+        options.set_level_zero_file_num_compaction_trigger(16)  # each time all is put together anew; writes slow down from 20 on
     return options
 
 
@@ -74,9 +78,16 @@ class Database:
         self.due_of = due_of
         self._open()
 
-    def _open(self) -> None:
+    def _open(self, *, filling: bool = False) -> None:
+        self.filling = filling
+        """Whether it is between :meth:`fill` and :meth:`serve`."""
         self._path.mkdir(parents=True, exist_ok=True)
-        self._db = Rdict(str(self._path), options=_options(), access_type=AccessType.read_write())
+        options = _options(filling)
+        # named: for a folder that is there, rocksdict else takes those it was made with, without the cache that all share
+        self._db = Rdict(str(self._path), options, {"default": options}, AccessType.read_write())
+        writing = WriteOptions()
+        writing.disable_wal = filling  # type: ignore[method-assign, assignment] # an attribute, whatever its stub says
+        self._db.set_write_options(writing)
         self.get = cast(Callable[[bytes], bytes | None], self._db.get)
         stored = self._db.get(OFFSET_KEY)
         # the first versions kept the offset alone: then nobody knows since when it stands
@@ -120,6 +131,21 @@ class Database:
         for mark in marks:
             batch.delete(mark)
         self._db.write(batch)
+
+    def fill(self) -> None:
+        """Take many rows as fast as it can; until :meth:`serve` none is read.
+
+        Rows are put in order when they leave memory, not one by one, and there is no log. What is written in one turn leaves in one
+        turn, in the order of the writes: a process that dies meanwhile leaves the first of them, and how far they go.
+        """
+        self.close()
+        self._open(filling=True)
+
+    def serve(self) -> None:
+        """All rows of :meth:`fill` are on the disk, and may be read."""
+        self._db.flush()
+        self.close()
+        self._open()
 
     def wipe(self) -> None:
         """Start from nothing: the changelog cannot tell what has happened since this folder's last row."""

@@ -18,6 +18,8 @@ log = logging.getLogger("inm.restore")
 
 TOMBSTONES = 24 * 3600 * 1000
 """Milliseconds for which a changelog keeps the record of a deletion: ``delete.retention.ms`` of each changelog topic."""
+MANY = 100_000
+"""Records that a database is behind from which on it is filled: to open it for that, and again, takes as long as some 20 000 of them."""
 LONGEST_AWAY = TOMBSTONES // 2
 """Milliseconds after which a folder is not continued. Half of the above, so that neither a slow restore nor a wrong clock matters."""
 
@@ -77,12 +79,15 @@ async def _read(databases: Mapping[TopicPartition, Database], consumer: Any, now
             log.warning("%s[%d]: the table on disk %s: building it anew", tp.topic, tp.partition, reason)
             await asyncio.to_thread(database.wipe)
         starts[tp] = max(database.offset + 1, begins[tp])
+        if ends[tp] - starts[tp] >= MANY and not database.filling:
+            await asyncio.to_thread(database.fill)
     # a row that is read has not been compacted away: its deletion, if there is one, is kept for TOMBSTONES from now on (KIP-534)
     known = {tp: database.known_at if database.offset >= 0 else now for tp, database in databases.items()}
     rows = 0
     async for tp, records in to_the_ends(consumer, starts, ends, 20_000):
         databases[tp].write({record.key: record.value for record in records}, records[-1].offset, known[tp])
         rows += len(records)
+    await asyncio.gather(*(asyncio.to_thread(database.serve) for database in databases.values() if database.filling))
     for tp, database in databases.items():
         database.write({}, max(database.offset, ends[tp] - 1), now)
     return rows

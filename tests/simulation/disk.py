@@ -40,13 +40,15 @@ class Disks:
 
 
 class MemoryDatabase:
-    """The interface of ``Database`` over a folder of :class:`Disks`. A write is all or nothing, and survives the process."""
+    """The interface of ``Database`` over a folder of :class:`Disks`. A write is all or nothing, and survives the process; of those while
+    it is filled none does, which is the worst that can be left of them."""
 
     def __init__(self, disks: Disks, path: Path, due_of: Due | None = None) -> None:
         self._disks = disks
         self._path = path
         self.due_of = due_of
         self.folder = disks.folders.setdefault(path, Folder())
+        self.filling = False
 
     @property
     def rows(self) -> dict[bytes, bytes]:
@@ -66,6 +68,7 @@ class MemoryDatabase:
         return {*marks(self.rows, self.due_of)} - self.folder.marks
 
     def get(self, key: bytes) -> bytes | None:
+        assert not self.filling
         return self.rows.get(key)
 
     def write(self, rows: Mapping[bytes, bytes | None], offset: int, known_at: int) -> int:
@@ -80,6 +83,7 @@ class MemoryDatabase:
         return min([parts_of(mark)[0] for mark in found], default=NEVER)
 
     def scan(self, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        assert not self.filling
         for key in sorted(key for key in self.rows if start <= key < MARK):
             yield key, self.rows[key]
 
@@ -89,8 +93,15 @@ class MemoryDatabase:
     def forget(self, marks: Iterable[bytes]) -> None:
         self.folder.marks.difference_update(marks)
 
+    def fill(self) -> None:
+        self.filling, self.folder = True, self.folder.copy()
+
+    def serve(self) -> None:
+        self.filling, self._disks.folders[self._path] = False, self.folder
+
     def wipe(self) -> None:
-        self.folder = self._disks.folders[self._path] = Folder()
+        self.filling, self.folder = False, Folder()
+        self._disks.folders[self._path] = self.folder
 
     def close(self) -> None:
         return

@@ -103,6 +103,7 @@ class World:
                 patch("inm.streaming.chunks.time_ns", self._time_ns),
                 patch("inm.streaming.consumer.monotonic", self.loop.time),
                 patch("inm.streaming.tables.Database", self.disks.open),
+                patch("inm.streaming.restore.MANY", 20),
                 patch("inm.sources.registry.connect", lambda *_: self.crm),
                 patch("inm.streaming.stage.leave", self._leave),
                 patch("inm.streaming.assignment.leave", self._leave),

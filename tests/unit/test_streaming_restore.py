@@ -1,10 +1,13 @@
 """Whatever a folder on disk has missed: after a restore the rows are those of the table, none too few and none that is long gone."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from aiokafka import TopicPartition
@@ -12,6 +15,7 @@ from aiokafka.errors import KafkaConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inm.streaming import restore as restoring
 from inm.streaming.database import Database
 from inm.streaming.restore import LONGEST_AWAY, TOMBSTONES, outdated, restore
 from tests.simulation.disk import Disks, Folder, MemoryDatabase
@@ -122,14 +126,18 @@ class World:
         self.owns = False
 
     def restore(self, key: bytes) -> None:
-        """Take the table over; with one of the keys the broker fails in between, and the worker dies of it."""
+        """Take the table over; with two of the keys the broker fails in between, and the worker dies of it, or goes on."""
         try:
-            restored(self.database, self.changelog, self.now, fetches=1 if key == b"a" else 1_000)
+            restored(self.database, self.changelog, self.now, fetches=1_000 if key == b"b" else 1)
         except KafkaConnectionError:
-            self.owns = False
-        else:
-            self.owns = True
-            assert self.database.rows == self.rows
+            if key == b"a":
+                self.owns = False
+                self.database = MemoryDatabase(self.disks, Path("w/t-0"))
+                return
+            restored(self.database, self.changelog, self.now)
+        self.owns = True
+        assert self.database.rows == self.rows
+        assert self.disks.folders[Path("w/t-0")] is self.database.folder
 
     def copy(self, _: bytes) -> None:
         self.old = self.disks.image("w")
@@ -154,9 +162,10 @@ DOINGS: list[Callable[[World, bytes], None]] = [
 @given(st.lists(st.tuples(st.sampled_from(DOINGS), st.sampled_from([b"a", b"b", b"c"])), min_size=40, max_size=60))
 def test_a_table_that_was_taken_over_has_the_rows_of_its_history(history: list[tuple[Callable[[World, bytes], None], bytes]]) -> None:
     world = World()
-    for do, key in history:
-        do(world, key)
-    world.restore(b"b")
+    with patch.object(restoring, "MANY", 3):
+        for do, key in history:
+            do(world, key)
+        world.restore(b"b")
 
 
 # cases
@@ -242,3 +251,49 @@ def test_what_a_folder_can_be_continued_by(database: Database, begin: int, end: 
 
 def test_an_empty_folder_is_never_outdated(tmp_path: Path) -> None:
     assert outdated(Database(tmp_path / "t-0"), 7, 9, BEGIN) is None
+
+
+def test_a_database_that_is_filled_has_the_same_rows_and_is_as_others_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restoring, "MANY", 10)
+    changelog = Changelog()
+    for number in range(100):
+        changelog.append(b"%d" % (number % 70), None if number % 9 == 0 else b"%d" % number)
+    filled, written = Database(tmp_path / "t-0"), Database(tmp_path / "t-1")
+    assert restored(filled, changelog, BEGIN) == 100
+    monkeypatch.setattr(restoring, "MANY", 1000)
+    assert restored(written, changelog, BEGIN) == 100
+    assert not filled.filling
+    assert [*filled.scan()] == [*written.scan()]
+    assert (filled.offset, filled.known_at) == (written.offset, written.known_at) == (99, BEGIN)
+    for database in (filled, written):
+        database.write({b"x": b"y"}, 100, BEGIN)
+        database.close()
+    assert Database(tmp_path / "t-0").get(b"x") == b"y"
+
+
+FILLING = """
+import sys
+from pathlib import Path
+from inm.streaming.database import Database
+
+database = Database(Path(sys.argv[1]))
+database.fill()
+for turn in range(10**6):
+    database.write({b"%d/%d" % (turn, number): bytes(500) for number in range(200)}, turn, 7)
+    print(turn, flush=True)
+"""
+
+
+def test_a_process_that_dies_while_it_fills_leaves_the_first_rows_and_how_far_they_go(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", FILLING, str(tmp_path / "t-0")], stdout=subprocess.PIPE) as filling:
+        assert filling.stdout is not None
+        for line in filling.stdout:
+            if int(line) == 300:  # 30 MB: three times its memory went to the disk
+                filling.kill()
+                break
+    database = Database(tmp_path / "t-0")
+    assert database.offset > 100
+    assert {key for key, _ in database.scan()} == {
+        b"%d/%d" % (turn, number) for turn in range(database.offset + 1) for number in range(200)
+    }
+    assert database.known_at == 7
