@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ WARM_UP = 10.0
 """Seconds of a saturating load before those that count: queues find their length, and the JVM compiles."""
 TOLERANCE = 1 / 3
 """By how much a ratio may be below a recorded one."""
+TRIES = 3
+"""Runs that must all be below: on a shared host a core may be slower by half for the workers' minute, and not for the pipe's."""
 SETTLE = 3.0
 """Seconds of the paced load before those that count."""
 
@@ -44,7 +46,7 @@ SETTLE = 3.0
 @click.option(
     "--recorded",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Exit code 1 if the ratio to the bare pipe is more than a third below that of this earlier result.",
+    help="Exit code 1 if the ratio to the bare pipe is, three times in a row, more than a third below that of this earlier result.",
 )
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Also write the result to this file.")
 @click.option(
@@ -56,9 +58,26 @@ def command(file: Path | None, recorded: Path | None, **options: Any) -> None:
     Three loads: as many SMS as the workers take, half of that at a steady pace for the latency from request to provider, and as
     many as a bare pipe takes in their place, which moves the same records and PDUs without any of INM. JSON goes to stdout.
     """
-    report = conclude(_main(**options), _table, file)
-    if recorded and (fault := regression(report, json.loads(recorded.read_text(encoding="utf-8")))):
-        raise click.ClickException(fault)
+
+    def measure() -> Mapping[str, Any]:
+        return conclude(_main(**options), _table, file)
+
+    if recorded is None:
+        measure()
+    else:
+        compare(measure, json.loads(recorded.read_text(encoding="utf-8")))
+
+
+def compare(measure: Callable[[], Mapping[str, Any]], recorded: Mapping[str, Any]) -> None:
+    """Measure until the result is no worse than the recorded one. ``click.ClickException`` if it is worse each time."""
+    faults: list[str] = []
+    while len(faults) < TRIES:
+        fault = regression(measure(), recorded)
+        if fault is None:
+            return
+        faults.append(fault)
+        talk.print(fault)
+    raise click.ClickException(faults[-1])
 
 
 def regression(report: Mapping[str, Any], recorded: Mapping[str, Any]) -> str | None:

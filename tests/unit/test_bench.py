@@ -1,8 +1,10 @@
 """The pure parts of ``inm bench``: its load, its counting, and the bare pipe's table of what causes what."""
 
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 from click.testing import CliRunner
@@ -18,7 +20,7 @@ from inm.core.users import Upsert, User
 from inm.demo import bench_disk as disk
 from inm.demo import bench_fill as fill
 from inm.demo import bench_pipe as pipe
-from inm.demo.bench import Result, Sample, regression
+from inm.demo.bench import Result, Sample, compare, regression
 from inm.demo.bench_feed import Requests
 from inm.demo.bench_load import RATE, TENANT, configure, scenario
 from inm.demo.bench_meter import Count, Mark, cpu_of, mb_of
@@ -141,6 +143,14 @@ def test_a_ratio_may_be_a_third_below_the_recorded_one() -> None:
     assert regression({"ratio": 0.2}, {"ratio": 0.3}) is None
     assert "0.199" in (regression({"ratio": 0.199}, {"ratio": 0.3}) or "")
     assert regression({"ratio": None}, {"ratio": 0.3}) is not None
+
+
+@pytest.mark.parametrize(("ratios", "measured", "worse"), [([0.2], 1, False), ([0.1, 0.2], 2, False), ([0.1] * 4, 3, True)])
+def test_a_ratio_is_too_low_only_if_it_is_three_times(ratios: list[float], measured: int, worse: bool) -> None:
+    left = iter(ratios)
+    with pytest.raises(click.ClickException, match=r"0\.1") if worse else nullcontext():
+        compare(lambda: {"ratio": next(left)}, {"ratio": 0.3})
+    assert len([*left]) == len(ratios) - measured
 
 
 def test_a_report_tells_what_each_stage_took() -> None:
