@@ -118,16 +118,19 @@ async def misbehave(server: SMTP, behaviour: Behaviour, moment: Moment) -> None:
 class Dialogue(SMTP):
     """One session. Every reply passes ``push``, also those that no hook of a handler sees: the greeting and 354."""
 
-    def __init__(self, mailbox: Mailbox, sessions: set["Dialogue"], **options: Any) -> None:
+    def __init__(self, mailbox: Mailbox, sessions: set["Dialogue"], listening: Callable[[], bool], **options: Any) -> None:
         super().__init__(mailbox, **options)
         self._mailbox = mailbox
         self._sessions = sessions
+        self._listening = listening
         self._greeted = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Be known to the server from now on."""
+        """Be known to the server from now on, unless it has stopped while the connection was made."""
         self._sessions.add(self)
         super().connection_made(transport)
+        if not self._listening():
+            self.hang_up()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Be forgotten."""
@@ -202,11 +205,11 @@ class SmtpServer:
 
     async def stop(self) -> None:
         """Stop listening and hang up; may be started again, on the same port."""
-        if self._server:
-            self._server.close()
+        server, self._server = self._server, None
+        if server:
+            server.close()
             self.hang_up()
-            await self._server.wait_closed()
-            self._server = None
+            await server.wait_closed()
         self.ledger.close()
 
     def hang_up(self) -> None:
@@ -224,7 +227,9 @@ class SmtpServer:
         with warnings.catch_warnings():
             # aiosmtpd knows of STARTTLS only and warns of AUTH in the clear when TLS was there from the first byte.
             warnings.simplefilter("ignore", UserWarning)
-            return Dialogue(self.mailbox, self._sessions, loop=asyncio.get_running_loop(), **self._options)
+            return Dialogue(
+                self.mailbox, self._sessions, lambda: self._server is not None, loop=asyncio.get_running_loop(), **self._options
+            )
 
     def _authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object) -> AuthResult:
         """PLAIN and LOGIN against ``users``; what fails is answered 535 by aiosmtpd."""

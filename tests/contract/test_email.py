@@ -280,6 +280,16 @@ async def test_what_is_answered_before_it_was_written_is_never_written(bench: Be
     assert [received.recipient for received in server.ledger.mails] == ["last@example.org"]
 
 
+async def test_a_message_that_meets_only_connections_that_are_gone_is_sent_over_a_new_one(bench: Bench) -> None:
+    server = await bench.server()
+    channel = await bench.channel(server, connections=3)
+    await until(lambda: server.open_connections == 3)
+    await channel.send([mail() for _ in range(9)])
+    server.hang_up()
+    [answer] = await channel.send([mail()])
+    assert verdict(answer) == ("sent", None)
+
+
 async def test_idle_connections_that_the_server_closed_come_back(bench: Bench) -> None:
     server = await bench.server()
     channel = await bench.channel(server, connections=2)

@@ -46,8 +46,8 @@ class Message:
     def answer(self) -> Answer:
         """That to the whole message, once it is settled."""
         self._told = True
-        [*parts] = filter(None, self._parts)
-        return parts[0] if len(self._parts) == 1 else combine(parts)
+        parts = [part for part in self._parts if part is not None]
+        return parts[0] if len(parts) == 1 else combine(parts)
 
     def settle_all(self, answer: Answer) -> None:
         """Give every part that has no answer yet this one."""

@@ -30,7 +30,7 @@ PLAIN = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 """Octets of a body that may stay as it is."""
 
 LONGEST_LINE = 998
-"""Octets of a line without its end (RFC 5322 section 2.1.1). No part of the pattern, which would look ahead from each octet of a line."""
+"""Octets of a line without its end (RFC 5322 section 2.1.1)."""
 
 LONGEST_WORDS = 76
 """Characters of a header's line with encoded words (RFC 2047 section 2)."""

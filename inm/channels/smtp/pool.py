@@ -33,6 +33,12 @@ def pause(failures: int) -> float:
     return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 16)) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
+def _cancelled() -> bool:
+    """Whether this task is to end. To be asked besides: wait_for of Python 3.11 swallows a cancellation that meets a result."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 @dataclass(slots=True, eq=False)
 class Job(line.Job):
     """A delivery, how often it was tried, and whether it counts as written."""
@@ -100,8 +106,7 @@ class Pool(Line[Job]):
     async def _slot(self) -> None:
         """The life of one connection after another."""
         short_lives = 0
-        # Closing is looked at besides being cancelled: wait_for of Python 3.11 swallows a cancellation that meets a result.
-        while not self._closed:
+        while not (self._closed or _cancelled()):
             await asyncio.sleep(pause(short_lives))
             link = await self._connect()
             try:
@@ -122,7 +127,7 @@ class Pool(Line[Job]):
                 try:
                     await link.open()
                 except LinkFaultError as error:
-                    if self._closed:  # a cancellation that wait_for of Python 3.11 has swallowed, as above
+                    if self._closed or _cancelled():
                         raise asyncio.CancelledError from error
                     self._failures += 1
                     self._last_fault = error.answer
@@ -174,9 +179,10 @@ class Pool(Line[Job]):
             self._flying.discard(job)
 
     def _again(self, job: Job, text: str) -> None:
-        """Once more after a loss: most often the server had closed an idle connection, which is not the message's fault."""
+        """Once more after a loss: most often the server had closed an idle connection, which is not the message's fault. As all of them
+        may have been closed at once, as often as there are."""
         job.written = False
-        if job.tries > 1:
+        if job.tries > self._route.connections:
             job.settle(codes.fault(codes.TEMPORARY, text))
         elif self._turning_away:
             job.settle(self._turning_away)
